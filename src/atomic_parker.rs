@@ -1,0 +1,342 @@
+use crate::state::{ParkState, State};
+use crate::sync::{self, const_unless_loom};
+use crate::wait::{self, Key, Sleeper, Wait};
+use std::fmt;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::task::{RawWaker, RawWakerVTable, Waker};
+use std::time::{Duration, Instant};
+
+/// A token that threads can sleep for: one atomic byte and a slow path `W`.
+///
+/// The primitive of this crate. It allocates nothing, can stand in a `static`, in a struct or in an `Arc`, and
+/// every method takes `&self`. Any thread may park, also several at once: each token releases exactly one of
+/// them. For one fixed owner with handles for the rest, see [`Parker`](crate::Parker).
+///
+/// # Memory ordering
+///
+/// Everything before *every* `unpark` up to the moment when the token is consumed, the coalesced ones included,
+/// happens-before the return of the park that consumes it. Nothing else is ordered: not an `unpark` that comes after, not a
+/// park that times out, not [`state`](AtomicParker::state).
+///
+/// # Cost
+///
+/// Taking a token that is there, and giving one to a parker on which nobody sleeps, are one atomic read-modify-write
+/// each: lock-free, without a system call, without a look at the clock.
+///
+/// # Sharing by raw pointer
+///
+/// `unpark` uses the parker after it has published the token: it may still have to wake the sleeper. All methods borrow
+/// `self`, so with references, `Arc` and `static` that is no concern. With a raw pointer it is: the thread that consumes
+/// the token must not free the parker before that `unpark` has *returned*, and the token is no proof of that. Share the
+/// parker by `Arc`, or use [`Parker`](crate::Parker) and [`Unparker`](crate::Unparker), which do.
+///
+/// # Panics
+///
+/// No method panics on its own account. A panic of a user's [`Wait`] reaches the caller; see there.
+///
+/// # Examples
+///
+/// ```
+/// use atomic_parker::AtomicParker;
+/// use std::sync::Arc;
+///
+/// let parker = Arc::new(AtomicParker::new());
+/// let unparker = parker.clone();
+/// let thread = std::thread::spawn(move || unparker.unpark());
+/// parker.park(); // returns when the other thread has called `unpark`, in whatever order they come
+/// # thread.join().unwrap();
+/// ```
+pub struct AtomicParker<W = wait::Condvar> {
+    state: State,
+    wait: W,
+}
+
+impl AtomicParker {
+    const_unless_loom! {
+        /// Creates a parker without a token, on the default slow path.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use atomic_parker::AtomicParker;
+        ///
+        /// static PARKER: AtomicParker = AtomicParker::new();
+        /// assert!(!PARKER.try_park());
+        /// ```
+        pub fn new() -> Self {
+            Self { state: State::new(), wait: wait::Condvar::new() }
+        }
+    }
+}
+
+impl<W> AtomicParker<W> {
+    const_unless_loom! {
+        /// Creates a parker without a token, on a slow path of your choice.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use atomic_parker::{wait, AtomicParker};
+        ///
+        /// static PARKER: AtomicParker = AtomicParker::with_wait(wait::Condvar::new());
+        /// assert!(PARKER.unpark());
+        /// ```
+        pub fn with_wait(wait: W) -> Self {
+            Self { state: State::new(), wait }
+        }
+    }
+
+    /// Takes the token if it is there, and returns whether it was; never sleeps.
+    ///
+    /// Wait-free, no system call. If it returns true, it synchronizes with every `unpark` up to then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let parker = atomic_parker::AtomicParker::new();
+    /// parker.unpark();
+    /// assert!(parker.try_park());
+    /// assert!(!parker.try_park());
+    /// ```
+    #[inline]
+    pub fn try_park(&self) -> bool {
+        // A look first: polling an empty parker need not take the cache line from its unparkers.
+        self.state.peek() == ParkState::Notified && self.state.take()
+    }
+
+    /// Returns what the parker holds at this moment.
+    ///
+    /// A hint: it orders nothing and may be out of date when it returns. Wait-free, no system call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use atomic_parker::{AtomicParker, ParkState};
+    /// let parker = AtomicParker::new();
+    /// assert_eq!(parker.state(), ParkState::Empty);
+    /// parker.unpark();
+    /// assert_eq!(parker.state(), ParkState::Notified);
+    /// ```
+    #[inline]
+    pub fn state(&self) -> ParkState {
+        self.state.peek()
+    }
+
+    /// Takes the token, for one who expects it: without the look of `try_park`.
+    #[inline]
+    pub(crate) fn take(&self) -> bool {
+        self.state.take()
+    }
+}
+
+impl<W: Wait> AtomicParker<W> {
+    /// Sleeps until the token is there, and takes it.
+    ///
+    /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
+    /// and no system call. It synchronizes with every `unpark` up to then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let parker = atomic_parker::AtomicParker::new();
+    /// parker.unpark();
+    /// parker.park(); // the token is there: returns at once
+    /// ```
+    #[inline]
+    pub fn park(&self) {
+        if !self.state.take() {
+            self.sleep(None, Sleepers::Any);
+        }
+    }
+
+    /// Sleeps until the token is there, but no longer than `timeout`; returns whether it took the token.
+    ///
+    /// Returns false only at or after the end of that time, never earlier, and a token that arrives together
+    /// with it wins. A zero `timeout` does not sleep; one too large for the clock, as `Duration::MAX`, is for ever. If the token is there, this is
+    /// one atomic operation: no system call, no look at the clock. If it returns true, it synchronizes with every
+    /// `unpark` up to then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let parker = atomic_parker::AtomicParker::new();
+    /// use std::time::Duration;
+    ///
+    /// assert!(!parker.park_timeout(Duration::from_millis(1)));
+    /// parker.unpark();
+    /// assert!(parker.park_timeout(Duration::MAX));
+    /// ```
+    #[inline]
+    pub fn park_timeout(&self, timeout: Duration) -> bool {
+        self.state.take() || self.sleep(sync::deadline_after(timeout), Sleepers::Any)
+    }
+
+    /// Sleeps until the token is there, but not past `deadline`; returns whether it took the token.
+    ///
+    /// As [`park_timeout`](AtomicParker::park_timeout), with a point in time. A deadline in the past does not sleep.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let parker = atomic_parker::AtomicParker::new();
+    /// use std::time::Instant;
+    ///
+    /// assert!(!parker.park_deadline(Instant::now()));
+    /// ```
+    #[inline]
+    pub fn park_deadline(&self, deadline: Instant) -> bool {
+        self.state.take() || self.sleep(Some(deadline), Sleepers::Any)
+    }
+
+    /// Sets the token and wakes a sleeper, if there is one; returns whether the token is new.
+    ///
+    /// False means that it was there already: any number of `unpark`s before a park make one token. Even then, what
+    /// came before this call happens-before the return of the park that consumes the token.
+    ///
+    /// Lock-free and without a system call, unless it finds a sleeper.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let parker = atomic_parker::AtomicParker::new();
+    /// assert!(parker.unpark());
+    /// assert!(!parker.unpark());
+    /// ```
+    #[inline]
+    pub fn unpark(&self) -> bool {
+        self.notify() != ParkState::Notified
+    }
+
+    /// Sets the token and wakes a sleeper, if there is one; returns the state that it replaced.
+    ///
+    /// As [`unpark`](AtomicParker::unpark), for schedulers that want to know whether they really woke somebody:
+    /// [`ParkState::Parked`] says so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use atomic_parker::{AtomicParker, ParkState};
+    /// let parker = AtomicParker::new();
+    /// assert_eq!(parker.notify(), ParkState::Empty);
+    /// assert_eq!(parker.notify(), ParkState::Notified);
+    /// ```
+    #[inline]
+    pub fn notify(&self) -> ParkState {
+        let replaced = self.state.notify();
+        if replaced == ParkState::Parked {
+            self.wake();
+        }
+        replaced
+    }
+
+    #[cold]
+    fn wake(&self) {
+        self.wait.wake(Key::new(&self.state));
+    }
+
+    /// The slow path of every park: sleeps for the token, after the fast path found none.
+    #[cold]
+    pub(crate) fn sleep(&self, deadline: Option<Instant>, sleepers: Sleepers) -> bool {
+        let mut expired = sync::has_passed(deadline);
+        while !expired {
+            if !self.state.take_or_park() {
+                return true;
+            }
+            let sleeper = Sleeper::new(&self.state, deadline, sleepers == Sleepers::One);
+            let on_panic = PassOn { parker: self, sleepers };
+            self.wait.wait(&sleeper);
+            std::mem::forget(on_panic);
+
+            expired = sync::has_passed(deadline);
+            if sleeper.left().is_none() && (expired || self.state.peek() == ParkState::Notified) {
+                sleeper.leave(false);
+                if sleepers == Sleepers::Any {
+                    // The slow path does not know who else sleeps: whoever does must look, and put PARKED back.
+                    self.wake();
+                }
+            }
+            if sleeper.left() == Some(true) {
+                return true;
+            }
+        }
+        // A token that arrives together with the deadline wins.
+        self.state.take()
+    }
+}
+
+/// How many threads can be asleep on one parker.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Sleepers {
+    One,
+    Any,
+}
+
+/// On unwinding out of `Wait::wait`: keeps the token, and has another sleeper look in place of this one.
+struct PassOn<'a, W: Wait> {
+    parker: &'a AtomicParker<W>,
+    sleepers: Sleepers,
+}
+
+impl<W: Wait> Drop for PassOn<'_, W> {
+    fn drop(&mut self) {
+        self.parker.state.abandon();
+        if self.sleepers == Sleepers::Any {
+            // A second panic, while the first one unwinds, would abort the process.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.parker.wake()));
+        }
+    }
+}
+
+impl<W: Wait + Sync + 'static> AtomicParker<W> {
+    /// Returns a waker that unparks this parker, and neither allocates nor counts references.
+    ///
+    /// Cloning and dropping it is free. Waking is [`unpark`](AtomicParker::unpark).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::AtomicParker;
+    ///
+    /// static PARKER: AtomicParker = AtomicParker::new();
+    /// PARKER.waker().wake();
+    /// PARKER.park();
+    /// ```
+    #[must_use]
+    pub fn waker(&'static self) -> Waker {
+        #[allow(unsafe_code)]
+        // SAFETY: The data pointer comes from a `'static` shared reference to `Self`, so it is valid for reads for
+        // ever, and `Self` is `Sync`, so any thread may use it. The functions of the table take it for just that, own nothing and release
+        // nothing, so clone and drop have nothing to keep in step.
+        unsafe {
+            Waker::from_raw(Self::raw_waker((self as *const Self).cast()))
+        }
+    }
+
+    const VTABLE: &'static RawWakerVTable =
+        &RawWakerVTable::new(Self::raw_waker, Self::raw_wake, Self::raw_wake, |_| {});
+
+    #[allow(unsafe_code)]
+    fn raw_waker(this: *const ()) -> RawWaker {
+        RawWaker::new(this, Self::VTABLE)
+    }
+
+    /// `this` must be a `&'static Self`.
+    #[allow(unsafe_code)]
+    unsafe fn raw_wake(this: *const ()) {
+        // SAFETY: The caller's promise; `waker` is the only one to hand out this table.
+        let this = unsafe { &*this.cast::<Self>() };
+        this.unpark();
+    }
+}
+
+impl<W: Default> Default for AtomicParker<W> {
+    fn default() -> Self {
+        Self::with_wait(W::default())
+    }
+}
+
+impl<W> fmt::Debug for AtomicParker<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AtomicParker").field("state", &self.state()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+//! The facade: std's primitives, or those of loom or shuttle. Nothing else in the crate knows which.
+
+use std::time::Instant;
+
+#[cfg(all(feature = "parking_lot", any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+#[path = "sync/parking_lot_model.rs"]
+pub(crate) mod parking_lot_core;
+#[cfg(all(feature = "parking_lot", not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))))]
+pub(crate) use ::parking_lot_core;
+
+pub(crate) use imp::{atomic, now, Condvar};
+pub(crate) use imp::{Mutex, MutexGuard};
+
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+mod imp {
+    use super::Instant;
+    use std::sync::PoisonError;
+    pub(crate) use std::sync::{atomic, Mutex, MutexGuard};
+
+    pub(crate) fn now() -> Instant {
+        Instant::now()
+    }
+
+    /// A condition variable that takes a deadline. It may return early; its callers wait in a loop.
+    pub(crate) struct Condvar(std::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) const fn new() -> Self {
+            Self(std::sync::Condvar::new())
+        }
+
+        pub(crate) fn wait_until<'a, T>(
+            &self,
+            _mutex: &'a Mutex<T>,
+            guard: MutexGuard<'a, T>,
+            deadline: Option<Instant>,
+        ) -> MutexGuard<'a, T> {
+            let Some(deadline) = deadline else {
+                return self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            };
+            let timeout = deadline.saturating_duration_since(now());
+            self.0.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+    }
+}
+
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+mod imp {
+    use super::{const_unless_loom, lock, Instant};
+    #[cfg(all(loom, feature = "loom"))]
+    use loom as model;
+    #[cfg(not(all(loom, feature = "loom")))]
+    use shuttle as model;
+    use std::sync::{OnceLock, PoisonError};
+    use std::time::Duration;
+
+    pub(crate) use model::sync::{atomic, Mutex, MutexGuard};
+
+    /// One instant for the whole process: model executions must not depend on the real clock.
+    static START: OnceLock<Instant> = OnceLock::new();
+
+    model::lazy_static! {
+        // Not a type of the model, so that reading the clock orders nothing.
+        static ref ALL_DEADLINES_PASSED: OnceLock<()> = OnceLock::new();
+    }
+
+    pub(crate) fn now() -> Instant {
+        let start = *START.get_or_init(Instant::now);
+        match ALL_DEADLINES_PASSED.get() {
+            None => start,
+            Some(()) => start + Duration::from_secs(1 << 32),
+        }
+    }
+
+    pub(crate) fn advance_clock() {
+        let _ = ALL_DEADLINES_PASSED.set(());
+        model::thread::yield_now();
+    }
+
+    /// As the one over std; a wait with a deadline comes back at any moment, as std allows.
+    pub(crate) struct Condvar(model::sync::Condvar);
+
+    impl Condvar {
+        const_unless_loom! {
+            pub(crate) fn new() -> Self {
+                Self(model::sync::Condvar::new())
+            }
+        }
+
+        pub(crate) fn wait_until<'a, T>(
+            &self,
+            mutex: &'a Mutex<T>,
+            guard: MutexGuard<'a, T>,
+            deadline: Option<Instant>,
+        ) -> MutexGuard<'a, T> {
+            if deadline.is_none() {
+                return self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(guard);
+            model::thread::yield_now();
+            lock(mutex)
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        #[cfg(feature = "parking_lot")]
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}
+
+/// Locks a mutex whose data cannot be left half-changed, so that poison means nothing.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Says that a deadline has passed; `None` is never.
+pub(crate) fn has_passed(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= now())
+}
+
+/// The deadline that lies `timeout` from now; `None`, for ever, if the clock cannot express it.
+pub(crate) fn deadline_after(timeout: std::time::Duration) -> Option<Instant> {
+    now().checked_add(timeout)
+}
+
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+/// Time, for those who model-check code that is built on this crate (`cfg(loom)` or `cfg(shuttle)` only).
+pub mod model {
+    /// Lets every deadline of this execution pass, for good.
+    ///
+    /// In a model the clock stands still, so that a timed park ends only with the token. Call this from a thread of the
+    /// model to let the deadline race with the rest. It orders nothing, and cannot be taken back within an execution.
+    pub fn advance_clock() {
+        super::imp::advance_clock();
+    }
+}
+
+/// Makes functions `const`, but for loom, whose types have no constant constructor.
+macro_rules! const_unless_loom {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty $body:block)*) => {$(
+        $(#[$meta])*
+        #[cfg(not(all(loom, feature = "loom")))]
+        $vis const fn $name($($arg: $ty),*) -> $ret $body
+
+        $(#[$meta])*
+        #[cfg(all(loom, feature = "loom"))]
+        $vis fn $name($($arg: $ty),*) -> $ret $body
+    )*};
+}
+pub(crate) use const_unless_loom;

@@ -1,0 +1,183 @@
+use crate::atomic_parker::AtomicParker;
+use crate::parker::Parker;
+use crate::state::ParkState;
+use crate::wait::{self, Wait};
+use crossbeam_utils::CachePadded;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+/// What the two sides of a pair share: one allocation, on cache lines of its own.
+pub(crate) struct Shared<W>(CachePadded<AtomicParker<W>>);
+
+impl<W> Shared<W> {
+    pub(crate) fn new(wait: W) -> Arc<Self> {
+        Arc::new(Self(CachePadded::new(AtomicParker::with_wait(wait))))
+    }
+
+    pub(crate) fn parker(&self) -> &AtomicParker<W> {
+        &self.0
+    }
+}
+
+/// The side that wakes: a handle of one pointer that sets the token of a [`Parker`].
+///
+/// Any thread may use it, and it stays valid after the `Parker` is gone: then an `unpark` sets a token that nobody will take.
+/// It becomes a [`Waker`] without a further allocation.
+///
+/// For memory ordering, cost and panics see [`AtomicParker`].
+///
+/// # Examples
+///
+/// ```
+/// use atomic_parker::{pair, ParkState};
+/// use std::task::Waker;
+///
+/// let (parker, unparker) = pair();
+/// assert_eq!(unparker.notify(), ParkState::Empty); // a new token, and nobody had to be woken
+/// parker.park();
+///
+/// let waker = Waker::from(unparker);
+/// waker.wake_by_ref();
+/// parker.park();
+/// ```
+pub struct Unparker<W = wait::Condvar> {
+    shared: Arc<Shared<W>>,
+}
+
+impl<W> Unparker<W> {
+    pub(crate) fn of(shared: Arc<Shared<W>>) -> Self {
+        Self { shared }
+    }
+
+    /// Returns whether this handle unparks that parker. Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (parker, unparker) = atomic_parker::pair();
+    /// assert!(unparker.will_unpark(&parker));
+    /// ```
+    #[must_use]
+    pub fn will_unpark(&self, parker: &Parker<W>) -> bool {
+        Arc::ptr_eq(&self.shared, parker.shared())
+    }
+
+    /// Returns whether both handles unpark the same parker. Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (_parker, unparker) = atomic_parker::pair();
+    /// assert!(unparker.same_parker(&unparker.clone()));
+    /// ```
+    #[must_use]
+    pub fn same_parker(&self, other: &Unparker<W>) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Turns an unparker into a raw pointer, to be given to [`from_raw`](Unparker::from_raw).
+    ///
+    /// Until then, the pointer owns what the unparker owned. An associated function: `Unparker::into_raw(unparker)`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::{pair, Unparker};
+    ///
+    /// let (parker, unparker) = pair();
+    /// let raw = Unparker::into_raw(unparker);
+    /// // SAFETY: The pointer comes from `into_raw` of the same type, and is used once.
+    /// let unparker: Unparker = unsafe { Unparker::from_raw(raw) };
+    /// assert!(unparker.will_unpark(&parker));
+    /// ```
+    #[must_use = "the unparker leaks unless the pointer goes back into `from_raw`"]
+    pub fn into_raw(this: Self) -> *const () {
+        Arc::into_raw(this.shared).cast()
+    }
+
+    /// Turns a raw pointer from [`into_raw`](Unparker::into_raw) back into the unparker.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must come from [`Unparker::into_raw`] with the same `W`, and must be used for this only once. If `W` is
+    /// not `Send` and `Sync`, it must still be on the thread that it came from.
+    ///
+    /// # Examples
+    ///
+    /// See [`into_raw`](Unparker::into_raw).
+    #[allow(unsafe_code)]
+    #[must_use]
+    pub unsafe fn from_raw(raw: *const ()) -> Self {
+        // SAFETY: The caller says that this is the pointer that `Arc::into_raw` gave for this type, and gives up the
+        // one reference that it owns.
+        Self::of(unsafe { Arc::from_raw(raw.cast()) })
+    }
+}
+
+impl<W: Wait> Unparker<W> {
+    /// Sets the token and wakes the parker if it sleeps; returns whether the token is new.
+    ///
+    /// False means that it was there already. What came before this call happens-before the return of the park that
+    /// consumes the token, in both cases. Lock-free and without a system call, unless it finds the parker asleep. See
+    /// [`AtomicParker::unpark`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (_parker, unparker) = atomic_parker::pair();
+    /// assert!(unparker.unpark());
+    /// assert!(!unparker.unpark());
+    /// ```
+    #[inline]
+    pub fn unpark(&self) -> bool {
+        self.shared.parker().unpark()
+    }
+
+    /// Sets the token and wakes the parker if it sleeps; returns the state that it replaced.
+    ///
+    /// [`ParkState::Parked`] says that it really woke somebody. See [`AtomicParker::notify`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::{pair, ParkState};
+    ///
+    /// let (_parker, unparker) = pair();
+    /// assert_eq!(unparker.notify(), ParkState::Empty);
+    /// assert_eq!(unparker.notify(), ParkState::Notified);
+    /// ```
+    #[inline]
+    pub fn notify(&self) -> ParkState {
+        self.shared.parker().notify()
+    }
+}
+
+impl<W> Clone for Unparker<W> {
+    fn clone(&self) -> Self {
+        Self::of(self.shared.clone())
+    }
+}
+
+impl<W> fmt::Debug for Unparker<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unparker").field("state", &self.shared.parker().state()).finish_non_exhaustive()
+    }
+}
+
+impl<W: Wait + Send + Sync + 'static> Wake for Shared<W> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.parker().unpark();
+    }
+}
+
+/// A waker that unparks, made without a further allocation: it takes over the handle's reference.
+impl<W: Wait + Send + Sync + 'static> From<Unparker<W>> for Waker {
+    fn from(unparker: Unparker<W>) -> Self {
+        Waker::from(unparker.shared)
+    }
+}

@@ -1,0 +1,71 @@
+use super::{Key, Sleeper, Wait};
+use crate::sync::{self, const_unless_loom, lock, Mutex};
+use std::fmt;
+
+/// A mutex and a condition variable: the default slow path.
+///
+/// The same design as in the parkers of crossbeam and `parking`, and the document's parker behind a lock-free fast
+/// path. The mutex holds the number of sleepers. It is locked only by a thread that really goes to sleep and by a wake
+/// that found one.
+///
+/// # Examples
+///
+/// ```
+/// use atomic_parker::{wait::Condvar, AtomicParker};
+///
+/// static PARKER: AtomicParker<Condvar> = AtomicParker::with_wait(Condvar::new());
+/// assert!(!PARKER.try_park());
+/// ```
+pub struct Condvar {
+    asleep: Mutex<usize>,
+    look_again: sync::Condvar,
+}
+
+impl Condvar {
+    const_unless_loom! {
+        /// Creates the slow path, without allocating.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use atomic_parker::{wait::Condvar, Parker};
+        ///
+        /// let parker = Parker::with_wait(Condvar::new());
+        /// assert!(parker.unpark());
+        /// ```
+        pub fn new() -> Self {
+            Self { asleep: Mutex::new(0), look_again: sync::Condvar::new() }
+        }
+    }
+}
+
+impl Wait for Condvar {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        let mut asleep = lock(&self.asleep);
+        *asleep += 1;
+        while sleeper.still_parked() && !sleeper.deadline_passed() {
+            asleep = self.look_again.wait_until(&self.asleep, asleep, sleeper.deadline());
+        }
+        *asleep -= 1;
+        sleeper.leave(*asleep > 0);
+    }
+
+    fn wake(&self, _key: Key<'_>) {
+        // A sleeper is now either before its look at the state, or inside the condition variable. Unlocked before the
+        // notification, so that the woken thread does not run into the lock.
+        drop(lock(&self.asleep));
+        self.look_again.notify_one();
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Condvar { .. }")
+    }
+}

@@ -1,0 +1,186 @@
+//! The slow path: how a thread sleeps, and how it is woken.
+//!
+//! A parker touches its slow path only when a thread really goes to sleep, and when an `unpark` finds one asleep. The
+//! token, its memory ordering and the deadlines are the parker's own business; [`Wait`] only puts to sleep and wakes.
+//!
+//! | slow path | size of `AtomicParker` on 64 bits | for |
+//! | --- | --- | --- |
+//! | [`Condvar`] | 24 bytes on Linux | the default: no dependency, everywhere |
+//! | `ParkingLot` (feature `parking_lot`) | 1 byte | very many parkers, or `parking_lot` linked anyway |
+//! | your own [`Wait`] | 1 byte and yours | a thread that sleeps in an event loop |
+
+mod condvar;
+#[cfg(feature = "parking_lot")]
+mod parking_lot;
+
+pub use condvar::Condvar;
+#[cfg(feature = "parking_lot")]
+#[cfg_attr(docsrs, doc(cfg(feature = "parking_lot")))]
+pub use parking_lot::ParkingLot;
+
+use crate::state::{ParkState, State};
+use crate::sync;
+use std::cell::Cell;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// A way to put a thread to sleep and to wake it again.
+///
+/// The trait is open and safe: a wrong implementation can hang its own users or burn CPU, but it can neither forge a
+/// token nor break memory safety. It is what makes an executor's own event loop a slow path: `wait` polls for
+/// I/O, and `wake` notifies the poller.
+///
+/// # The contract
+///
+/// - **(a)** Returning from `wait` is only a hint. The parker looks at the token again, and at the clock, and calls `wait`
+///   once more if need be. So `wait` may return early, for any reason, at any time.
+/// - **(b)** A [`wake`](Wait::wake) that comes after [`Sleeper::still_parked`] turned false must not be missed: look
+///   at `still_parked` in a way that is atomic with respect to your own `wake`. Either look under a mutex that `wake`
+///   locks too, or have a `wake` that is sticky: one that comes too early makes the next sleep return at once, as the notifier
+///   of an event loop does. With a sticky `wake` you need not look at all.
+/// - **(c)** No memory ordering is promised here. The parker orders an `unpark` before the park that consumes its token.
+///
+/// One `wake` may wake more than one sleeper, but must wake at least one that sleeps, if there is one.
+///
+/// # Several sleepers
+///
+/// An [`AtomicParker`](crate::AtomicParker) may be parked on by several threads at once. A slow path that knows whether
+/// others are still asleep says so with [`Sleeper::leave`]. For one that does not know, a sleeper that leaves an
+/// `AtomicParker` wakes another one to have it look, if there is one; that costs a `wake` and is correct. A
+/// [`Parker`](crate::Parker) has never more than one sleeper, and pays nothing.
+///
+/// # Panics
+///
+/// If `wait` panics, the panic reaches the caller of the park, the token is not consumed, and the parker stays usable;
+/// another sleeper is woken, if there is one, in case that the wake was meant for it. If `wake` panics, the panic reaches the caller of `unpark`. The
+/// token is set by then, but those asleep were not told: they see it when their sleep ends for another reason.
+///
+/// # Examples
+///
+/// A thread that naps for as long as nobody takes the trouble to wake it:
+///
+/// ```
+/// use atomic_parker::wait::{Key, Sleeper, Wait};
+/// use atomic_parker::Parker;
+/// use std::time::Duration;
+///
+/// struct Nap;
+///
+/// impl Wait for Nap {
+///     fn wait(&self, sleeper: &Sleeper<'_>) {
+///         let nap = Duration::from_millis(1);
+///         std::thread::sleep(sleeper.timeout().map_or(nap, |left| left.min(nap)));
+///     }
+///
+///     fn wake(&self, _: Key<'_>) {
+///         // A nap ends by itself, so no wake is ever missed.
+///     }
+/// }
+///
+/// let parker = Parker::with_wait(Nap);
+/// let unparker = parker.unparker();
+/// let thread = std::thread::spawn(move || unparker.unpark());
+/// parker.park();
+/// # thread.join().unwrap();
+/// assert!(!parker.park_timeout(Duration::from_millis(2)));
+/// ```
+pub trait Wait {
+    /// Puts this thread to sleep until a [`wake`](Wait::wake), until the sleeper's deadline, or for a shorter time.
+    fn wait(&self, sleeper: &Sleeper<'_>);
+
+    /// Wakes at least one sleeper, if any sleeps under this key; called after the state has changed.
+    fn wake(&self, key: Key<'_>);
+}
+
+/// One sleep of one thread: what [`Wait::wait`] is told, and where it says what it knows.
+///
+/// The parker makes it; see [`Wait`] for an example.
+pub struct Sleeper<'a> {
+    state: &'a State,
+    deadline: Option<Instant>,
+    alone: bool,
+    /// Whether this sleeper went through `State::leave`, and whether it took the token then.
+    left: Cell<Option<bool>>,
+}
+
+impl<'a> Sleeper<'a> {
+    pub(crate) fn new(state: &'a State, deadline: Option<Instant>, alone: bool) -> Self {
+        Self { state, deadline, alone, left: Cell::new(None) }
+    }
+
+    /// Returns whether there is still a reason to sleep: no `unpark` has come since the parker decided to sleep.
+    ///
+    /// Lock-free; orders nothing.
+    pub fn still_parked(&self) -> bool {
+        self.state.peek() == ParkState::Parked
+    }
+
+    /// Returns when this sleep shall end, or `None` for never.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Returns how much time is left until the deadline, zero if it has passed, or `None` for ever.
+    ///
+    /// Reads the clock.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(sync::now()))
+    }
+
+    pub(crate) fn deadline_passed(&self) -> bool {
+        sync::has_passed(self.deadline)
+    }
+
+    /// Returns what stands for this parker, for a slow path that serves many of them.
+    pub fn key(&self) -> Key<'a> {
+        Key(self.state)
+    }
+
+    /// Says that this thread will not sleep any more in this call of [`Wait::wait`], and whether others still do.
+    ///
+    /// Optional (see "Several sleepers" in [`Wait`]). Call it at the end of `wait`, in a place that a new sleeper of
+    /// the same parker must pass too before it looks at [`still_parked`](Sleeper::still_parked), so that the answer
+    /// is true when it is acted on: under your mutex, say. `others_asleep` counts the threads that are in `wait` and
+    /// have not yet left. A false `false` can lose those threads, a false `true` costs a needless wake. A further call in the
+    /// same sleep does nothing.
+    ///
+    /// Lock-free; if it consumes the token, that synchronizes with every `unpark` before.
+    pub fn leave(&self, others_asleep: bool) {
+        if self.left.get().is_none() {
+            self.left.set(Some(self.state.leave(others_asleep && !self.alone)));
+        }
+    }
+
+    pub(crate) fn left(&self) -> Option<bool> {
+        self.left.get()
+    }
+}
+
+impl fmt::Debug for Sleeper<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleeper").field("state", &self.state.peek()).field("deadline", &self.deadline).finish()
+    }
+}
+
+/// What stands for one parker at a slow path that serves many of them.
+///
+/// It borrows the parker, so while it exists no other object can have the same address.
+#[derive(Clone, Copy)]
+pub struct Key<'a>(&'a State);
+
+impl<'a> Key<'a> {
+    pub(crate) fn new(state: &'a State) -> Self {
+        Self(state)
+    }
+
+    /// Returns the address of the parker's state.
+    pub fn address(&self) -> usize {
+        self.0 as *const State as usize
+    }
+}
+
+impl fmt::Debug for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:#x})", self.address())
+    }
+}
