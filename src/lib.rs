@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod atomic_parker;
+mod block_on;
 mod parker;
 mod state;
 mod sync;
@@ -10,6 +11,7 @@ mod unparker;
 pub mod wait;
 
 pub use crate::atomic_parker::AtomicParker;
+pub use crate::block_on::{block_on, block_on_timeout, TimedOut};
 pub use crate::parker::{pair, Parker};
 pub use crate::state::ParkState;
 pub use crate::unparker::Unparker;

@@ -9,13 +9,14 @@ pub(crate) mod parking_lot_core;
 pub(crate) use ::parking_lot_core;
 
 pub(crate) use imp::{atomic, now, Condvar};
-pub(crate) use imp::{Mutex, MutexGuard};
+pub(crate) use imp::{local, Mutex, MutexGuard};
 
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
 mod imp {
     use super::Instant;
     use std::sync::PoisonError;
     pub(crate) use std::sync::{atomic, Mutex, MutexGuard};
+    pub(crate) use std::thread_local as local;
 
     pub(crate) fn now() -> Instant {
         Instant::now()
@@ -59,6 +60,7 @@ mod imp {
     use std::time::Duration;
 
     pub(crate) use model::sync::{atomic, Mutex, MutexGuard};
+    pub(crate) use model::thread_local as local;
 
     /// One instant for the whole process: model executions must not depend on the real clock.
     static START: OnceLock<Instant> = OnceLock::new();
