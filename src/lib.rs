@@ -5,6 +5,7 @@
 mod atomic_parker;
 mod block_on;
 mod parker;
+mod spin;
 mod state;
 mod sync;
 mod unparker;
@@ -13,6 +14,7 @@ pub mod wait;
 pub use crate::atomic_parker::AtomicParker;
 pub use crate::block_on::{block_on, block_on_timeout, TimedOut};
 pub use crate::parker::{pair, Parker};
+pub use crate::spin::Spin;
 pub use crate::state::ParkState;
 pub use crate::unparker::Unparker;
 

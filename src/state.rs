@@ -136,3 +136,31 @@ impl State {
         decode(self.0.load(Ordering::Relaxed))
     }
 }
+
+/// A number that threads leave for one another as a hint, and a counter to tell them apart.
+///
+/// Not of the model checkers' types: nothing that is promised depends on it.
+pub(crate) struct Hint {
+    level: std::sync::atomic::AtomicU8,
+    askers: std::sync::atomic::AtomicU32,
+}
+
+impl Hint {
+    pub(crate) const fn new() -> Self {
+        Self { level: std::sync::atomic::AtomicU8::new(0), askers: std::sync::atomic::AtomicU32::new(0) }
+    }
+
+    // Relaxed, in all three: no memory is reached through these numbers.
+    pub(crate) fn get(&self) -> u8 {
+        self.level.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, level: u8) {
+        self.level.store(level, Ordering::Relaxed);
+    }
+
+    /// A number that no other asker got recently.
+    pub(crate) fn seed(&self) -> u32 {
+        self.askers.fetch_add(0x9E37_79B9, Ordering::Relaxed)
+    }
+}

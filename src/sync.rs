@@ -1,5 +1,7 @@
 //! The facade: std's primitives, or those of loom or shuttle. Nothing else in the crate knows which.
 
+use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 #[cfg(all(feature = "parking_lot", any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
@@ -20,6 +22,23 @@ mod imp {
 
     pub(crate) fn now() -> Instant {
         Instant::now()
+    }
+
+    pub(crate) fn ask_for_other_cpus() -> bool {
+        std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) || threads_are_apart()
+    }
+
+    /// Says whether the threads of this process have different CPUs to run on, as they have when some are pinned: then
+    /// `available_parallelism`, which knows the calling thread only, is no answer for the process.
+    fn threads_are_apart() -> bool {
+        let cpus_of = |task: std::fs::DirEntry| {
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            status.lines().find(|line| line.starts_with("Cpus_allowed_list")).map(String::from)
+        };
+        // There is such a folder on Linux only. Elsewhere the answer is no.
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let mut cpus = tasks.filter_map(cpus_of);
+        cpus.next().is_some_and(|first| cpus.any(|other| other != first))
     }
 
     /// A condition variable that takes a deadline. It may return early; its callers wait in a loop.
@@ -78,6 +97,10 @@ mod imp {
         }
     }
 
+    pub(crate) fn ask_for_other_cpus() -> bool {
+        false
+    }
+
     pub(crate) fn advance_clock() {
         let _ = ALL_DEADLINES_PASSED.set(());
         model::thread::yield_now();
@@ -116,6 +139,17 @@ mod imp {
             self.0.notify_all();
         }
     }
+}
+
+/// Says whether another thread of this process can run while this one looks at something; false in models.
+pub(crate) fn has_other_cpus() -> bool {
+    // A yes holds for the process, a no for one thread, which may have been pinned: the question costs many system
+    // calls, so each thread asks at most once.
+    static YES: OnceLock<()> = OnceLock::new();
+    thread_local!(static ASKED: Cell<bool> = const { Cell::new(false) });
+
+    let may_ask = || ASKED.try_with(|asked| !asked.replace(true)).unwrap_or(false);
+    YES.get().is_some() || (may_ask() && imp::ask_for_other_cpus() && YES.set(()).is_ok())
 }
 
 /// Locks a mutex whose data cannot be left half-changed, so that poison means nothing.
