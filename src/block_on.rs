@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 /// Runs a future to completion on this thread, which sleeps while the future has nothing to do.
 ///
 /// The parker and its waker belong to the thread and are kept for the next call: only the first call on a thread
-/// allocates. A call within the poll of another one makes a pair of its own, so that neither takes the other's wake-ups; so does
-/// a call in a thread-local's destructor, if the pair of the thread is gone by then.
+/// allocates. A call within the poll of another one makes a pair of its own, so that neither takes the other's
+/// wake-ups; so does a call in a thread-local's destructor, if the pair of the thread is gone by then.
 ///
 /// A waker may outlive the call. Waking it then is harmless: at most, one later call on this thread polls its future
 /// once more than needed.
@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 ///
 /// # Cost
 ///
-/// No lock, no system call and, but for the first call, no allocation for a future that is ready, or that is woken while it is
-/// polled. Otherwise the thread sleeps as in [`Parker::park`]: for as long as it takes. For a limit, see
+/// No lock, no system call and, but for the first call, no allocation for a future that is ready, or that is woken
+/// while it is polled. Otherwise the thread sleeps as in [`Parker::park`]: for as long as it takes. For a limit, see
 /// [`block_on_timeout`].
 ///
 /// # Panics
@@ -50,8 +50,8 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 ///
 /// # Timeouts
 ///
-/// Zero polls once and never sleeps; a `timeout` too large for the clock, as `Duration::MAX`, is for ever. A wake-up that
-/// arrives together with the deadline wins: the future is polled once more before time is up. A future that wakes
+/// Zero polls once and never sleeps; a `timeout` too large for the clock, as `Duration::MAX`, is for ever. A wake-up
+/// that arrives together with the deadline wins: the future is polled once more before time is up. A future that wakes
 /// itself all the time is stopped too.
 ///
 /// # Memory ordering
@@ -88,10 +88,10 @@ impl<W: Wait + Send + Sync + 'static> Parker<W> {
     ///
     /// As [`block_on`], with a slow path, and a policy to spin, of your choice.
     ///
-    /// The future's wakers are this parker's [`unparker`](Parker::unparker): a token from another source, also one that is left
-    /// from before, costs one needless poll. There is but one token. So whoever takes it within the poll, by a park on this parker or
-    /// by a `block_on` on it, takes the wake-up of this call, which may then sleep for ever; use the free function
-    /// there.
+    /// The future's wakers are this parker's [`unparker`](Parker::unparker): a token from another source, also one that
+    /// is left from before, costs one needless poll. There is but one token. So whoever takes it within the poll, by a
+    /// park on this parker or by a `block_on` on it, takes the wake-up of this call, which may then sleep for ever; use
+    /// the free function there.
     ///
     /// # Memory ordering
     ///

@@ -1,0 +1,419 @@
+//! What `block_on` and its kin promise. Over std only: the models have their own clock and their own threads.
+#![cfg(not(any(loom, shuttle)))]
+
+mod allocations;
+
+use allocations::allocations;
+use atomic_parker::wait::{Key, Sleeper, Wait};
+use atomic_parker::{block_on, block_on_timeout, ParkState, Parker, TimedOut};
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn, ready, Future};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::pin::Pin;
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SHORT: Duration = Duration::from_millis(20);
+const LONG: Duration = Duration::from_secs(60);
+
+/// Pending for so many polls, each of which wakes.
+struct Yields(usize);
+
+impl Future for Yields {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.0 == 0 {
+            return Poll::Ready(());
+        }
+        self.0 -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Ready when another thread has slept for `SHORT`, and woken it.
+fn from_another_thread() -> impl Future<Output = i32> {
+    let mut receiver = None;
+    poll_fn(move |cx| {
+        let receiver = receiver.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel();
+            let waker = cx.waker().clone();
+            thread::spawn(move || {
+                thread::sleep(SHORT);
+                sender.send(7).unwrap();
+                waker.wake();
+            });
+            receiver
+        });
+        receiver.try_recv().map_or(Poll::Pending, Poll::Ready)
+    })
+}
+
+/// Counts the polls of a future.
+async fn counted<T>(polls: &Cell<usize>, future: impl Future<Output = T>) -> T {
+    let mut future = Box::pin(future);
+    poll_fn(|cx| {
+        polls.set(polls.get() + 1);
+        future.as_mut().poll(cx)
+    })
+    .await
+}
+
+fn current_waker() -> Waker {
+    block_on(poll_fn(|cx| Poll::Ready(cx.waker().clone())))
+}
+
+#[test]
+fn runs_every_kind_of_future() {
+    assert_eq!(block_on(ready(1)), 1);
+    assert_eq!(block_on(async { from_another_thread().await + 1 }), 8);
+    assert_eq!(block_on_timeout(from_another_thread(), LONG), Ok(7));
+    assert_eq!(Parker::new().block_on(from_another_thread()), 7);
+}
+
+#[test]
+fn allocates_once_a_thread() {
+    block_on(ready(()));
+    let parker = Parker::new();
+    let before = allocations();
+    for _ in 0..100 {
+        block_on(ready(()));
+        block_on(Yields(3));
+        block_on_timeout(ready(()), LONG).unwrap();
+        block_on_timeout(Yields(3), LONG).unwrap();
+        block_on_timeout(pending::<()>(), Duration::from_micros(1)).unwrap_err();
+        parker.block_on(ready(()));
+        parker.block_on(Yields(3));
+    }
+    assert_eq!(allocations(), before);
+}
+
+#[test]
+fn the_counter_counts() {
+    thread::spawn(|| {
+        let before = allocations();
+        block_on(ready(()));
+        assert!(allocations() > before, "the first call on a thread makes the pair");
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn polls_once_per_wake() {
+    let polls = Cell::new(0);
+    block_on(counted(&polls, Yields(5)));
+    assert_eq!(polls.take(), 6);
+    block_on(counted(&polls, from_another_thread()));
+    assert_eq!(polls.take(), 2);
+}
+
+#[test]
+fn a_nested_call_has_wakers_of_its_own() {
+    block_on(poll_fn(|outer| {
+        block_on(poll_fn(|inner| {
+            assert!(!outer.waker().will_wake(inner.waker()));
+            Poll::Ready(())
+        }));
+        Poll::Ready(())
+    }));
+}
+
+#[test]
+fn a_nested_call_takes_no_wake_of_the_outer_one() {
+    let polls = Cell::new(0);
+    let mut woken = false;
+    let outer = poll_fn(|cx| {
+        if woken {
+            return Poll::Ready(());
+        }
+        woken = true;
+        // First the outer wake, then a sleep inside: on one shared token, the inner call would consume it.
+        cx.waker().wake_by_ref();
+        let inner_polls = Cell::new(0);
+        assert_eq!(block_on(counted(&inner_polls, from_another_thread())), 7);
+        assert_eq!(inner_polls.get(), 2);
+        assert_eq!(block_on_timeout(pending::<()>(), SHORT), Err(TimedOut));
+        Poll::Pending
+    });
+    assert_eq!(block_on_timeout(counted(&polls, outer), LONG), Ok(()));
+    assert_eq!(polls.get(), 2);
+}
+
+#[test]
+fn nests_deeply() {
+    fn nested(depth: usize) -> usize {
+        block_on(async {
+            Yields(1).await;
+            if depth == 0 {
+                0
+            } else {
+                1 + nested(depth - 1)
+            }
+        })
+    }
+    assert_eq!(nested(50), 50);
+}
+
+#[test]
+fn nests_in_the_drop_of_a_future() {
+    struct BlockOnDrop;
+    impl Drop for BlockOnDrop {
+        fn drop(&mut self) {
+            assert_eq!(block_on(from_another_thread()), 7);
+        }
+    }
+    let future = async {
+        let _held = BlockOnDrop;
+        pending::<()>().await;
+    };
+    assert_eq!(block_on_timeout(future, SHORT), Err(TimedOut));
+}
+
+#[test]
+fn goes_on_after_a_panic() {
+    let kept = current_waker();
+    for _ in 0..3 {
+        catch_unwind(|| block_on(async { panic!("in poll") })).unwrap_err();
+        let nested = catch_unwind(|| block_on(async { block_on(async { panic!("in a nested poll") }) }));
+        nested.unwrap_err();
+        catch_unwind(|| block_on_timeout(async { panic!("in poll") }, LONG)).unwrap_err();
+    }
+    assert!(kept.will_wake(&current_waker()), "the pair of the thread came back");
+    assert_eq!(block_on(from_another_thread()), 7);
+
+    let parker = Parker::new();
+    catch_unwind(AssertUnwindSafe(|| parker.block_on(async { panic!("in poll") }))).unwrap_err();
+    assert_eq!(parker.block_on(from_another_thread()), 7);
+}
+
+#[test]
+fn works_in_destructors_of_thread_locals() {
+    struct AtExit(mpsc::Sender<i32>);
+    impl Drop for AtExit {
+        fn drop(&mut self) {
+            self.0.send(block_on(from_another_thread())).unwrap();
+            self.0.send(block_on_timeout(from_another_thread(), LONG).unwrap()).unwrap();
+        }
+    }
+    thread_local! {
+        static EARLY: RefCell<Option<AtExit>> = const { RefCell::new(None) };
+        static LATE: RefCell<Option<AtExit>> = const { RefCell::new(None) };
+    }
+    // Whatever the order of destruction: one before the pair of the thread, one after, and one without it.
+    for use_it in [true, false] {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            EARLY.with(|at_exit| *at_exit.borrow_mut() = Some(AtExit(sender.clone())));
+            if use_it {
+                block_on(Yields(1));
+            }
+            LATE.with(|at_exit| *at_exit.borrow_mut() = Some(AtExit(sender)));
+        })
+        .join()
+        .unwrap();
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), [7; 4]);
+    }
+}
+
+#[test]
+fn a_waker_that_outlives_the_call_costs_one_poll() {
+    let stale = current_waker();
+    for _ in 0..10 {
+        stale.wake_by_ref();
+    }
+    let polls = Cell::new(0);
+    assert_eq!(block_on(counted(&polls, from_another_thread())), 7);
+    assert!(polls.get() <= 3, "{} polls", polls.get());
+
+    // Nor does it take or hide a real wake, whenever it comes.
+    let (stop, stopped) = mpsc::channel::<()>();
+    let storm = thread::spawn(move || {
+        while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+            stale.wake_by_ref();
+            thread::yield_now();
+        }
+    });
+    for _ in 0..20 {
+        assert_eq!(block_on_timeout(from_another_thread(), LONG), Ok(7));
+    }
+    drop(stop);
+    storm.join().unwrap();
+}
+
+#[test]
+fn a_waker_outlives_the_thread() {
+    let waker = thread::spawn(current_waker).join().unwrap();
+    waker.wake_by_ref();
+    waker.clone().wake();
+}
+
+#[test]
+fn a_stale_wake_is_no_timeout_and_no_result() {
+    current_waker().wake();
+    let start = Instant::now();
+    assert_eq!(block_on_timeout(pending::<()>(), SHORT), Err(TimedOut));
+    assert!(start.elapsed() >= SHORT);
+}
+
+#[test]
+fn zero_polls_once() {
+    let polls = Cell::new(0);
+    assert_eq!(block_on_timeout(counted(&polls, ready(1)), Duration::ZERO), Ok(1));
+    assert_eq!(polls.take(), 1);
+    assert_eq!(block_on_timeout(counted(&polls, pending::<()>()), Duration::ZERO), Err(TimedOut));
+    assert_eq!(polls.take(), 1);
+    assert_eq!(block_on_timeout(counted(&polls, Yields(1)), Duration::ZERO), Err(TimedOut));
+    assert_eq!(polls.take(), 1);
+}
+
+#[test]
+fn the_longest_timeout_is_for_ever() {
+    assert_eq!(block_on_timeout(from_another_thread(), Duration::MAX), Ok(7));
+    assert_eq!(block_on_timeout(from_another_thread(), Duration::MAX - Duration::from_nanos(1)), Ok(7));
+}
+
+#[test]
+fn never_times_out_early() {
+    for millis in [1, 3, 10] {
+        let timeout = Duration::from_millis(millis);
+        let start = Instant::now();
+        assert_eq!(block_on_timeout(pending::<()>(), timeout), Err(TimedOut));
+        assert!(start.elapsed() >= timeout);
+    }
+}
+
+#[test]
+fn a_future_that_finishes_with_the_deadline_wins() {
+    // Woken before the deadline, ready after it: the poll that wakes does not return before time is up.
+    let mut late = false;
+    let future = poll_fn(|cx| {
+        if late {
+            return Poll::Ready(5);
+        }
+        late = true;
+        cx.waker().wake_by_ref();
+        thread::sleep(2 * SHORT);
+        Poll::Pending
+    });
+    assert_eq!(block_on_timeout(future, SHORT), Ok(5));
+}
+
+#[test]
+fn a_future_that_wakes_itself_for_ever_is_stopped() {
+    let start = Instant::now();
+    assert_eq!(block_on_timeout(Yields(usize::MAX), SHORT), Err(TimedOut));
+    assert!(start.elapsed() >= SHORT);
+}
+
+#[test]
+fn timed_out_is_an_error() {
+    fn fails() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        block_on_timeout(pending(), Duration::ZERO)?;
+        Ok(())
+    }
+    let error = fails().unwrap_err();
+    assert_eq!(error.to_string(), "the future was not ready in time");
+    assert_eq!(error.downcast_ref(), Some(&TimedOut));
+}
+
+#[test]
+fn a_parker_runs_futures_on_its_own_token() {
+    let parker = Parker::new();
+    let polls = Cell::new(0);
+
+    // Its wakers are its unparkers, and whoever has one may cause a poll.
+    parker.block_on(poll_fn(|cx| {
+        let unparker = Waker::from(parker.unparker());
+        assert!(cx.waker().will_wake(&unparker));
+        Poll::Ready(())
+    }));
+
+    // A token from before is one more poll. One that is left stays.
+    parker.unpark();
+    parker.block_on(counted(&polls, from_another_thread()));
+    assert_eq!(polls.take(), 3);
+    parker.unpark();
+    parker.block_on(counted(&polls, ready(())));
+    assert_eq!(polls.take(), 1);
+    assert_eq!(parker.state(), ParkState::Notified);
+    assert!(parker.try_park());
+
+    // The free function within does not touch that token.
+    let mut woken = false;
+    parker.block_on(poll_fn(|cx| {
+        if woken {
+            return Poll::Ready(());
+        }
+        woken = true;
+        cx.waker().wake_by_ref();
+        block_on(from_another_thread());
+        Poll::Pending
+    }));
+}
+
+#[test]
+fn takes_futures_that_are_not_send_and_into_futures() {
+    struct Order(std::rc::Rc<i32>);
+    impl std::future::IntoFuture for Order {
+        type Output = i32;
+        type IntoFuture = std::future::Ready<i32>;
+        fn into_future(self) -> Self::IntoFuture {
+            ready(*self.0)
+        }
+    }
+    assert_eq!(block_on(Order(1.into())), 1);
+    assert_eq!(block_on_timeout(Order(2.into()), Duration::ZERO), Ok(2));
+    assert_eq!(Parker::new().block_on(Order(3.into())), 3);
+}
+
+#[test]
+fn the_wakes_of_many_threads_are_not_lost() {
+    /// Ready when all of its threads have sent; each wakes after it has.
+    fn sum(threads: i32) -> impl Future<Output = i32> {
+        let (sender, receiver) = mpsc::channel();
+        let (mut sender, mut left, mut sum) = (Some(sender), threads, 0);
+        poll_fn(move |cx| {
+            if let Some(sender) = sender.take() {
+                for number in 0..threads {
+                    let (sender, waker) = (sender.clone(), cx.waker().clone());
+                    thread::spawn(move || {
+                        sender.send(number).unwrap();
+                        waker.wake();
+                    });
+                }
+            }
+            while let Ok(number) = receiver.try_recv() {
+                sum += number;
+                left -= 1;
+            }
+            if left == 0 {
+                Poll::Ready(sum)
+            } else {
+                Poll::Pending
+            }
+        })
+    }
+    for _ in 0..50 {
+        assert_eq!(block_on_timeout(sum(8), LONG), Ok(28));
+    }
+}
+
+#[test]
+fn no_slow_path_unless_it_sleeps() {
+    struct Never;
+    impl Wait for Never {
+        fn wait(&self, _: &Sleeper<'_>) {
+            panic!("slept");
+        }
+        fn wake(&self, _: Key<'_>) {
+            panic!("woke a sleeper");
+        }
+    }
+    let parker = Parker::with_wait(Never);
+    parker.block_on(ready(()));
+    parker.block_on(Yields(3));
+}
