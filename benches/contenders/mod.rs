@@ -1,0 +1,339 @@
+//! The parkers that the benches compare. This is the one place that says which there are.
+//!
+//! A bench puts `mod contenders;` at its crate root and runs [`for_each_contender!`]; what it measures, it writes once, over
+//! the trait [`Contender`]. Without `--features parking_lot` the contenders on `ParkingLot` are not there.
+//!
+//! To add a contender: `impl Contender`, or a line in `ours!`, and its name in the list of `for_each_contender!`.
+
+// Each bench compiles this module for itself, and none uses all of it.
+#![allow(dead_code)]
+
+pub mod place;
+
+use atomic_parker::{wait, Spin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::Waker;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// What a contender is compared as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The least that a token can cost. It never sleeps.
+    Floor,
+    /// The design that the project started from.
+    Document,
+    /// What is in use today.
+    Peer,
+    Ours,
+}
+
+/// A parker: one thread owns the `Parker` and parks on it, any number of them hold an `Unparker`.
+pub trait Contender: 'static {
+    const NAME: &'static str;
+    const KIND: Kind;
+
+    type Parker;
+    type Unparker: Clone + Send + 'static;
+
+    /// A new pair. Call it on the thread that will park: the token of `std` belongs to the thread.
+    fn pair() -> (Self::Parker, Self::Unparker);
+
+    /// Sleeps until the token is there. As bare as the contender has it: `std`'s may return without one.
+    fn park(parker: &Self::Parker);
+
+    fn park_timeout(parker: &Self::Parker, timeout: Duration);
+
+    fn unpark(unparker: &Self::Unparker);
+
+    /// Takes the token if it is there, for the contenders that can.
+    const TRY_PARK: Option<fn(&Self::Parker) -> bool> = None;
+
+    /// Makes a waker that unparks, for the contenders that can.
+    const WAKER: Option<fn(Self::Unparker) -> Waker> = None;
+
+    /// Waits for a [`signal`](Contender::signal), and for nothing else. `park`, unless that may return without one.
+    fn wait(parker: &Self::Parker) {
+        Self::park(parker);
+    }
+
+    /// What [`wait`](Contender::wait) waits for. `unpark`, unless that does not do.
+    fn signal(unparker: &Self::Unparker) {
+        Self::unpark(unparker);
+    }
+}
+
+/// Runs an expression once for each contender, as the type of the given name, in the order of the tables:
+/// `for_each_contender!(C => println!("{}", C::NAME))`.
+///
+/// To take the contenders in turn, collect functions: `for_each_contender!(C => runs.push((C::NAME, run::<C>)))`.
+macro_rules! for_each_contender {
+    ($C:ident => $run:expr) => {{
+        $crate::contenders::for_each_contender!(@ $C => $run; Floor Document Crossbeam Parking Std);
+        $crate::contenders::for_each_contender!(@ $C => $run; OursCondvar OursCondvarOff);
+        #[cfg(feature = "parking_lot")]
+        $crate::contenders::for_each_contender!(@ $C => $run; OursParkingLot OursParkingLotOff);
+    }};
+    (@ $C:ident => $run:expr; $($contender:ident)*) => {{
+        $({
+            type $C = $crate::contenders::$contender;
+            $run;
+        })*
+    }};
+}
+pub(crate) use for_each_contender;
+
+/// One swap to set the token, one to take it. To wait, it spins.
+pub struct Floor;
+
+impl Floor {
+    fn spin(token: &AtomicBool, give_up: impl Fn() -> bool) {
+        while !token.swap(false, Ordering::Acquire) {
+            while !token.load(Ordering::Relaxed) {
+                if give_up() {
+                    return;
+                }
+                std::hint::spin_loop();
+            }
+        }
+    }
+}
+
+impl Contender for Floor {
+    const NAME: &'static str = "floor";
+    const KIND: Kind = Kind::Floor;
+
+    type Parker = Arc<AtomicBool>;
+    type Unparker = Arc<AtomicBool>;
+
+    fn pair() -> (Self::Parker, Self::Unparker) {
+        let token = Arc::new(AtomicBool::new(false));
+        (token.clone(), token)
+    }
+
+    #[inline]
+    fn park(token: &Self::Parker) {
+        Self::spin(token, || false);
+    }
+
+    #[inline]
+    fn park_timeout(token: &Self::Parker, timeout: Duration) {
+        if !token.swap(false, Ordering::Acquire) {
+            let deadline = Instant::now() + timeout;
+            Self::spin(token, || Instant::now() >= deadline);
+        }
+    }
+
+    #[inline]
+    fn unpark(token: &Self::Unparker) {
+        token.swap(true, Ordering::Release);
+    }
+
+    const TRY_PARK: Option<fn(&Self::Parker) -> bool> = Some(|token| token.swap(false, Ordering::Acquire));
+}
+
+/// The parker of the document: a flag under a mutex, and a condition variable.
+pub struct Document;
+
+#[derive(Default)]
+pub struct DocumentParker {
+    notified: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Contender for Document {
+    const NAME: &'static str = "document";
+    const KIND: Kind = Kind::Document;
+
+    type Parker = Arc<DocumentParker>;
+    type Unparker = Arc<DocumentParker>;
+
+    fn pair() -> (Self::Parker, Self::Unparker) {
+        let parker = Arc::<DocumentParker>::default();
+        (parker.clone(), parker)
+    }
+
+    fn park(parker: &Self::Parker) {
+        let mut notified = parker.notified.lock().unwrap();
+        while !*notified {
+            notified = parker.changed.wait(notified).unwrap();
+        }
+        *notified = false;
+    }
+
+    /// Not in the document; this is what it would be.
+    fn park_timeout(parker: &Self::Parker, timeout: Duration) {
+        let notified = parker.notified.lock().unwrap();
+        let (mut notified, _) = parker.changed.wait_timeout_while(notified, timeout, |notified| !*notified).unwrap();
+        *notified = false;
+    }
+
+    fn unpark(parker: &Self::Unparker) {
+        let mut notified = parker.notified.lock().unwrap();
+        *notified = true;
+        parker.changed.notify_one();
+    }
+}
+
+pub struct Crossbeam;
+
+impl Contender for Crossbeam {
+    const NAME: &'static str = "crossbeam";
+    const KIND: Kind = Kind::Peer;
+
+    type Parker = crossbeam_utils::sync::Parker;
+    type Unparker = crossbeam_utils::sync::Unparker;
+
+    fn pair() -> (Self::Parker, Self::Unparker) {
+        let parker = crossbeam_utils::sync::Parker::new();
+        let unparker = parker.unparker().clone();
+        (parker, unparker)
+    }
+
+    #[inline]
+    fn park(parker: &Self::Parker) {
+        parker.park();
+    }
+
+    #[inline]
+    fn park_timeout(parker: &Self::Parker, timeout: Duration) {
+        parker.park_timeout(timeout);
+    }
+
+    #[inline]
+    fn unpark(unparker: &Self::Unparker) {
+        unparker.unpark();
+    }
+}
+
+pub struct Parking;
+
+impl Contender for Parking {
+    const NAME: &'static str = "parking";
+    const KIND: Kind = Kind::Peer;
+
+    type Parker = parking::Parker;
+    type Unparker = parking::Unparker;
+
+    fn pair() -> (Self::Parker, Self::Unparker) {
+        parking::pair()
+    }
+
+    #[inline]
+    fn park(parker: &Self::Parker) {
+        parker.park();
+    }
+
+    #[inline]
+    fn park_timeout(parker: &Self::Parker, timeout: Duration) {
+        parker.park_timeout(timeout);
+    }
+
+    #[inline]
+    fn unpark(unparker: &Self::Unparker) {
+        unparker.unpark();
+    }
+
+    const WAKER: Option<fn(Self::Unparker) -> Waker> = Some(Waker::from);
+}
+
+/// `std::thread::park`. Its token belongs to the thread, so `wait` needs a flag to know whose token it was.
+pub struct Std;
+
+#[derive(Clone)]
+pub struct StdUnparker {
+    thread: Thread,
+    signalled: Arc<AtomicBool>,
+}
+
+impl Contender for Std {
+    const NAME: &'static str = "std";
+    const KIND: Kind = Kind::Peer;
+
+    type Parker = Arc<AtomicBool>;
+    type Unparker = StdUnparker;
+
+    fn pair() -> (Self::Parker, Self::Unparker) {
+        let signalled = Arc::new(AtomicBool::new(false));
+        (signalled.clone(), StdUnparker { thread: thread::current(), signalled })
+    }
+
+    #[inline]
+    fn park(_: &Self::Parker) {
+        thread::park();
+    }
+
+    #[inline]
+    fn park_timeout(_: &Self::Parker, timeout: Duration) {
+        thread::park_timeout(timeout);
+    }
+
+    #[inline]
+    fn unpark(unparker: &Self::Unparker) {
+        unparker.thread.unpark();
+    }
+
+    fn wait(signalled: &Self::Parker) {
+        while !signalled.swap(false, Ordering::Acquire) {
+            thread::park();
+        }
+    }
+
+    fn signal(unparker: &Self::Unparker) {
+        unparker.signalled.store(true, Ordering::Release);
+        unparker.thread.unpark();
+    }
+}
+
+/// Contenders from this crate: the name of the type, its slow path, its name in the tables, and how to make the parker.
+macro_rules! ours {
+    ($($(#[$cfg:meta])? $type:ident: $wait:ty = $name:literal, $new:expr;)*) => {$(
+        $(#[$cfg])?
+        pub struct $type;
+
+        $(#[$cfg])?
+        impl Contender for $type {
+            const NAME: &'static str = $name;
+            const KIND: Kind = Kind::Ours;
+
+            type Parker = atomic_parker::Parker<$wait>;
+            type Unparker = atomic_parker::Unparker<$wait>;
+
+            fn pair() -> (Self::Parker, Self::Unparker) {
+                let parker: Self::Parker = $new;
+                let unparker = parker.unparker();
+                (parker, unparker)
+            }
+
+            #[inline]
+            fn park(parker: &Self::Parker) {
+                parker.park();
+            }
+
+            #[inline]
+            fn park_timeout(parker: &Self::Parker, timeout: Duration) {
+                parker.park_timeout(timeout);
+            }
+
+            #[inline]
+            fn unpark(unparker: &Self::Unparker) {
+                unparker.unpark();
+            }
+
+            const TRY_PARK: Option<fn(&Self::Parker) -> bool> = Some(|parker| parker.try_park());
+            const WAKER: Option<fn(Self::Unparker) -> Waker> = Some(Waker::from);
+        }
+    )*};
+}
+
+type Ours<W = wait::Condvar> = atomic_parker::Parker<W>;
+
+ours! {
+    OursCondvar: wait::Condvar = "ours", Ours::new();
+    OursCondvarOff: wait::Condvar = "ours-no-spin", Ours::new().with_spin(Spin::off());
+    #[cfg(feature = "parking_lot")]
+    OursParkingLot: wait::ParkingLot = "ours-parking_lot", Ours::default();
+    #[cfg(feature = "parking_lot")]
+    OursParkingLotOff: wait::ParkingLot = "ours-parking_lot-no-spin", Ours::default().with_spin(Spin::off());
+}
