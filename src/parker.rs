@@ -1,5 +1,5 @@
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{Learner, Spin, MAX_BACKOFF};
+use crate::spin::{Learner, Levels, Spin};
 use crate::state::{Hint, ParkState};
 use crate::sync;
 use crate::unparker::{Shared, Unparker};
@@ -265,9 +265,31 @@ impl<W: Wait> Parker<W> {
         self.inner().take() || self.sleep(Some(deadline))
     }
 
+    /// The slow path of every park: looks for as long as the policy says, then sleeps.
     #[cold]
     fn sleep(&self, deadline: Option<Instant>) -> bool {
-        self.look(deadline) || self.inner().sleep(deadline, Sleepers::One)
+        let mut learner = self.learner.get();
+        if learner.is_young() {
+            learner.prior(Levels::from_byte(PRIOR.get()), PRIOR.seed());
+        }
+        let budget = learner.next_look();
+        let looks = budget > 0 && sync::has_other_cpus();
+        let mut took = 0;
+        let mut found = false;
+        if looks {
+            (found, took) = self.look(budget, deadline);
+            learner.looked(took, found);
+            share(learner.levels());
+        }
+        if !found {
+            let start = learner.is_curious().then(sync::now);
+            found = self.inner().sleep(deadline, Sleepers::One);
+            if let (true, Some(start)) = (found, start) {
+                learner.slept(took.saturating_add(nanos_since(start)), looks);
+            }
+        }
+        self.learner.set(learner);
+        found
     }
 
     /// Sets the token from the owner's side; returns whether it is new. See [`AtomicParker::unpark`].
@@ -301,26 +323,8 @@ const TIMED_TURNS: u32 = 8;
 const MAX_PAUSE: u32 = 4;
 
 impl<W> Parker<W> {
-    /// Looks at the token for as long as the policy says; returns whether it took it.
-    fn look(&self, deadline: Option<Instant>) -> bool {
-        let mut learner = self.learner.get();
-        if learner.is_young() {
-            learner.prior(PRIOR.get(), PRIOR.seed());
-        }
-        let budget = learner.next_look();
-        let found = budget > 0 && sync::has_other_cpus() && {
-            let (found, took) = self.look_for(budget, deadline);
-            let before = learner.backoff();
-            learner.looked(took, found);
-            share(before, learner.backoff());
-            found
-        };
-        self.learner.set(learner);
-        found
-    }
-
     /// Looks at the token for up to `budget` nanoseconds; returns whether it took it, and how long that was.
-    fn look_for(&self, budget: u32, deadline: Option<Instant>) -> (bool, u32) {
+    fn look(&self, budget: u32, deadline: Option<Instant>) -> (bool, u32) {
         // A timed park must not look past its deadline, so it has to know the time from the start.
         let mut start = deadline.map(|_| sync::now());
         let left = deadline.zip(start).map(|(deadline, start)| deadline.saturating_duration_since(start));
@@ -364,13 +368,13 @@ fn nanos(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
 }
 
-/// Moves the prior one step in the direction in which this parker has gone.
-fn share(before: u8, after: u8) {
-    let prior = PRIOR.get();
-    let moved = if after > before { (prior + 1).min(MAX_BACKOFF) } else { prior.saturating_sub(1) };
+/// Moves the prior one step in the direction of what this parker knows.
+fn share(levels: Levels) {
+    let prior = Levels::from_byte(PRIOR.get());
+    let moved = prior.towards(levels);
     // Mostly it does not move: then its cache line stays shared.
     if moved != prior {
-        PRIOR.set(moved);
+        PRIOR.set(moved.to_byte());
     }
 }
 

@@ -11,10 +11,15 @@
 //!
 //! - Each look that finds the token earns `S` less its length as *credit*; each one that fails spends its own length. With
 //!   credit, the parker looks at every wait, for about twice as long as the looks that paid.
-//! - Without credit, it backs off: after `k` failures in a row it sleeps at once for a number of waits that is drawn
+//! - Without credit it backs off: after `k` failures in a row it sleeps at once for a number of waits that is drawn
 //!   evenly from 1 to `2^(k+1) - 1`, with `k` at most 10, and then tries one look of length `S`.
-//! - A new parker starts where the process as a whole stands ([`prior`](Learner::prior)), so that parkers that live for
-//!   a few waits do not pay for the lesson again and again.
+//! - A wait that was slept through, and nevertheless was over soon, is a *hint* that looking would have paid, and cuts the
+//!   pause to a part drawn evenly. So a parker that was idle for hours is awake to a burst after a few waits.
+//! - Hints lie where a sleeping thread is woken at once but a looking one is in the way, on one core or among more threads
+//!   than cores. Each look that fails in a wait that is over soon after it adds to the *doubt* `d`, at most 10; a hint counts with
+//!   probability `2^-d`. A look that pays clears all doubt.
+//! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for the
+//!   lesson again and again.
 //!
 //! A look that was preempted, and so took much longer than it was meant to, counts as failed, even if it found
 //! the token: that is how threads on one core hand each other the token.
@@ -25,15 +30,16 @@
 //!
 //! 1. **Against always sleeping: at most 2, for every sequence of waits.** A wait costs at most a look of `S` and a
 //!    sleep of `S`.
-//! 2. **Long waits only: at most `1 + 2^-10` once warmed up.** Every look fails. The warm-up is 11 looks, `11 S` in all.
-//!    After it there is one look in `2^10` waits on average, and it costs `S`.
-//! 3. **Against always looking: credit.** While there is credit, every wait is looked at, so short waits cost what always
-//!    looking pays, and a long one at most `2 S`, which it pays too. While there is none, a *slept* short wait costs up to `S`
-//!    more. Let a share `q` of the waits be long, in an order that does not depend on the draws. A back-off of level `k`
-//!    sleeps through `2^k` waits on average, and ends with a look that fails with probability `q`, so the expected
-//!    number of waits slept through before a look pays is at most `1 + 2q + (2q)^2 + ... + (2q)^10`. For `q >= 1/2`
-//!    this does not matter: both choices pay at least `q S` a wait, and we, by sleeping, `S`: a factor of 2. For `q < 1/2` the sum is a constant, at
-//!    most 11, and it is paid only once credit is exhausted: a look that pays soon after refills it.
+//! 2. **Long waits only, longer than a hint: at most `1 + 2^-10` once warmed up.** Every look fails. The warm-up is 11
+//!    looks, `11 S` in all. After it there is one look in `2^10` waits on average, and it costs `S`.
+//! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that was
+//!    fixed before them. While there is credit, every wait is looked at, so a short one costs what always looking pays, and a
+//!    long one at most `2 S`, which that pays too. While there is none, a short wait that is slept through costs up to `S`
+//!    more. Let a share `q` of the waits be long. If `q >= 1/2`, always looking pays at least `2 q S >= S` a wait, and we
+//!    at most `2 S`. If `q < 1/2`, a pause of level `k` is `2^k` waits on average without hints, and the look at its end
+//!    fails with probability `q`, so at most `1 + 2q + ... + (2q)^10 <= 11` waits are slept through before a look pays, and
+//!    the credit that it starts to build has the better odds. This happens anew each time credit is exhausted, which
+//!    takes long waits worth as much, that always looking pays twice.
 //!
 //! The draws matter. Against an adversary that sees the parker's state, no policy could have 2 and 3 together: it would
 //! answer each look with a long wait, and each sleep with a short one.
@@ -53,8 +59,34 @@ const SLEEP_COST: u32 = 20_000;
 /// How much credit can be saved up: what a change for the worse can cost before the parker begins to back off.
 const MAX_CREDIT: u32 = 4 * SLEEP_COST;
 
-/// The highest level of back-off.
-pub(crate) const MAX_BACKOFF: u8 = 10;
+/// A wait that was slept through and took no longer than this, the wake-up included, is a hint.
+const HINT: u32 = 5 * SLEEP_COST;
+
+/// The highest level of back-off, and of doubt.
+const MAX_LEVEL: u8 = 10;
+
+/// How far a parker has gone in its back-off and its doubt, or the process as a whole: the prior of new parkers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Levels {
+    backoff: u8,
+    doubt: u8,
+}
+
+impl Levels {
+    pub(crate) fn from_byte(byte: u8) -> Self {
+        Self { backoff: (byte & 15).min(MAX_LEVEL), doubt: (byte >> 4).min(MAX_LEVEL) }
+    }
+
+    pub(crate) fn to_byte(self) -> u8 {
+        self.backoff | self.doubt << 4
+    }
+
+    /// One step towards another parker's levels.
+    pub(crate) fn towards(self, other: Self) -> Self {
+        let step = |from: u8, to: u8| if from < to { from + 1 } else { from - u8::from(from > to) };
+        Self { backoff: step(self.backoff, other.backoff), doubt: step(self.doubt, other.doubt) }
+    }
+}
 
 /// For how long a [`Parker`](crate::Parker) looks at the token before it sleeps.
 ///
@@ -123,8 +155,7 @@ pub(crate) struct Learner {
     spin: Spin,
     /// False until the first wait: then it takes over what the process has learned.
     grown: bool,
-    /// How many looks in a row have failed without credit.
-    backoff: u8,
+    levels: Levels,
     /// For how many more waits to sleep at once.
     skip: u32,
     /// What looks have earned and not yet spent.
@@ -137,38 +168,37 @@ pub(crate) struct Learner {
 
 impl Learner {
     pub(crate) const fn new(spin: Spin) -> Self {
-        Self { spin, grown: false, backoff: 0, skip: 0, credit: 0, reach: SLEEP_COST, random: 0 }
+        let levels = Levels { backoff: 0, doubt: 0 };
+        Self { spin, grown: false, levels, skip: 0, credit: 0, reach: SLEEP_COST, random: 0 }
     }
 
-    /// Says that this wait can begin only after [`prior`](Learner::prior).
+    /// Says that [`prior`](Learner::prior) is wanted before the first wait.
     pub(crate) fn is_young(&self) -> bool {
         !self.grown && self.spin.0 == Kind::Adaptive
     }
 
-    /// Starts at the level of back-off that the process has reached, somewhere within its pause.
-    pub(crate) fn prior(&mut self, backoff: u8, seed: u32) {
+    /// Starts at the levels that the process has reached, at a point of the pause that differs from parker to parker.
+    pub(crate) fn prior(&mut self, levels: Levels, seed: u32) {
         self.grown = true;
         self.random = seed;
-        self.back_off(backoff);
-        // A parker comes into the pause at any point of it.
-        self.skip = self.draw(self.skip.wrapping_add(1));
+        self.levels = levels;
+        self.skip = self.draw(1 << levels.backoff);
     }
 
-    /// The level of back-off, for the process-wide prior.
-    pub(crate) fn backoff(&self) -> u8 {
-        self.backoff
+    pub(crate) fn levels(&self) -> Levels {
+        self.levels
     }
 
     /// Says for how long to look in the wait that begins now; zero is to sleep at once.
     pub(crate) fn next_look(&mut self) -> u32 {
-        if let Kind::Fixed(nanos) = self.spin.0 {
-            return nanos;
+        match self.spin.0 {
+            Kind::Fixed(nanos) => nanos,
+            Kind::Adaptive if self.skip == 0 => self.reach,
+            Kind::Adaptive => {
+                self.skip -= 1;
+                0
+            }
         }
-        if self.skip > 0 {
-            self.skip -= 1;
-            return 0;
-        }
-        self.reach
     }
 
     /// Learns from a look that took this long, and whether it found the token.
@@ -176,9 +206,9 @@ impl Learner {
         if self.spin.0 != Kind::Adaptive {
             return;
         }
-        // Preempted, by the thread that gave the token perhaps: that was luck, not looking.
+        // One that took longer was preempted, by the thread that gave the token perhaps: that was luck, not looking.
         if found && took <= SLEEP_COST {
-            self.backoff = 0;
+            self.levels = Levels::default();
             self.credit = (self.credit + (SLEEP_COST - took)).min(MAX_CREDIT);
             let wanted = 2 * took + SLEEP_COST / 16;
             self.reach = wanted.max(self.reach - self.reach / 8).min(SLEEP_COST);
@@ -187,18 +217,169 @@ impl Learner {
         } else {
             self.credit = 0;
             self.reach = SLEEP_COST;
-            self.back_off((self.backoff + 1).min(MAX_BACKOFF));
+            self.levels.backoff = (self.levels.backoff + 1).min(MAX_LEVEL);
+            self.skip = 1 + self.draw((2 << self.levels.backoff) - 1);
         }
     }
 
-    fn back_off(&mut self, level: u8) {
-        self.backoff = level;
-        self.skip = if level == 0 { 0 } else { 1 + self.draw((2 << level) - 1) };
+    /// Says whether it is worth two readings of the clock to know how long the next sleep takes.
+    pub(crate) fn is_curious(&self) -> bool {
+        self.spin.0 == Kind::Adaptive && self.levels.doubt < MAX_LEVEL
     }
 
-    /// A number below `bound`.
+    /// Learns from a wait that took this long and ended with a sleep; `looked` says that it began with a look.
+    pub(crate) fn slept(&mut self, took: u32, looked: bool) {
+        if took > HINT {
+            return;
+        }
+        if looked {
+            self.levels.doubt = (self.levels.doubt + 1).min(MAX_LEVEL);
+        } else if self.draw(1 << self.levels.doubt) == 0 {
+            // At the end by one or two, at random: else a pattern of waits could lead each look to a long one.
+            self.skip = self.draw((self.skip / 8).max(2));
+        }
+    }
+
+    /// A number below `bound`, or zero.
     fn draw(&mut self, bound: u32) -> u32 {
         self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (u64::from(self.random) * u64::from(bound) >> 32) as u32
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const S: u64 = SLEEP_COST as u64;
+
+    /// What a sequence of waits costs: us, always sleeping, always looking for `S`.
+    #[derive(Default, Debug)]
+    struct Costs {
+        ours: u64,
+        sleeping: u64,
+        looking: u64,
+    }
+
+    fn play(learner: &mut Learner, waits: impl IntoIterator<Item = u32>) -> Costs {
+        let mut costs = Costs::default();
+        for wait in waits {
+            let budget = learner.next_look();
+            let found = wait <= budget;
+            let look = budget.min(wait);
+            costs.ours += u64::from(look);
+            if budget > 0 {
+                learner.looked(look, found);
+            }
+            if !found {
+                costs.ours += S;
+                learner.slept(wait.max(look).saturating_add(SLEEP_COST), budget > 0);
+            }
+            costs.sleeping += S;
+            costs.looking += if wait <= SLEEP_COST { u64::from(wait) } else { 2 * S };
+        }
+        costs
+    }
+
+    /// A pattern of runs of equal waits: near, at and beyond each of the policy's limits.
+    fn pattern() -> impl Strategy<Value = Vec<(u32, usize)>> {
+        let wait = prop_oneof![
+            0..SLEEP_COST / 4,
+            SLEEP_COST / 2..SLEEP_COST * 2,
+            SLEEP_COST..HINT,
+            Just(SLEEP_COST),
+            Just(SLEEP_COST + 1),
+            HINT..u32::MAX / 2,
+        ];
+        let length = prop_oneof![3 => 1..8usize, 1 => 8..200usize, 1 => 200..4000usize];
+        prop::collection::vec((wait, length), 1..6)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn at_most_twice_the_best_choice_in_hindsight(pattern in pattern(), seed: u32, backoff in 0..=MAX_LEVEL, doubt in 0..=MAX_LEVEL) {
+            let mut learner = Learner::new(Spin::adaptive());
+            learner.prior(Levels { backoff, doubt }, seed);
+            let waits = pattern.iter().flat_map(|&(wait, times)| std::iter::repeat(wait).take(times));
+            let rounds = 200_000 / waits.clone().count() + 1;
+            let costs = play(&mut learner, std::iter::repeat(waits).take(rounds).flatten());
+            let warm_up = S << (MAX_LEVEL + 2);
+            prop_assert!(costs.ours <= 2 * costs.sleeping, "{costs:?}");
+            prop_assert!(costs.ours <= 2 * costs.looking + warm_up, "{costs:?}");
+        }
+
+        #[test]
+        fn long_waits_cost_hardly_more_than_sleeping(waits in prop::collection::vec(HINT..u32::MAX / 2, 1..100), seed: u32) {
+            let mut learner = Learner::new(Spin::adaptive());
+            learner.prior(Levels::default(), seed);
+            play(&mut learner, waits.iter().copied().cycle().take(20_000));
+            let costs = play(&mut learner, waits.iter().copied().cycle().take(200_000));
+            prop_assert!(costs.ours * 100 <= costs.sleeping * 102, "{costs:?}");
+        }
+    }
+
+    #[test]
+    fn a_parker_that_was_idle_notices_a_burst() {
+        for seed in 0..100 {
+            let mut learner = Learner::new(Spin::adaptive());
+            learner.prior(Levels::default(), seed);
+            play(&mut learner, std::iter::repeat(5_000_000).take(10_000));
+            let burst = play(&mut learner, std::iter::repeat(1_000).take(1_000));
+            assert!(burst.ours < burst.looking + 40 * S, "{burst:?}");
+        }
+    }
+
+    #[test]
+    fn short_and_long_waits_in_turn_are_looked_at() {
+        for seed in 0..100 {
+            let mut learner = Learner::new(Spin::adaptive());
+            learner.prior(Levels::default(), seed);
+            play(&mut learner, std::iter::repeat(5_000_000).take(10_000));
+            play(&mut learner, [2_000, 5_000_000].into_iter().cycle().take(200));
+            // In step with the long waits, looks would fail for ever.
+            let costs = play(&mut learner, [2_000, 5_000_000].into_iter().cycle().take(200));
+            assert!(costs.ours < 150 * S, "{costs:?}");
+        }
+    }
+
+    #[test]
+    fn fixed_policies_do_not_learn() {
+        for (spin, nanos) in [
+            (Spin::off(), 0),
+            (Spin::bounded(Duration::from_micros(5)), 5_000),
+            (Spin::bounded(Duration::MAX), u32::MAX),
+        ] {
+            let mut learner = Learner::new(spin);
+            assert!(!learner.is_young() && !learner.is_curious());
+            for found in [true, false] {
+                learner.looked(1, found);
+                assert_eq!(learner.next_look(), nanos);
+                assert_eq!(learner.levels(), Levels::default());
+            }
+        }
+    }
+
+    #[test]
+    fn a_preempted_look_has_failed() {
+        let mut learner = Learner::new(Spin::adaptive());
+        learner.looked(SLEEP_COST + 1, true);
+        assert_eq!(learner.levels().backoff, 1);
+    }
+
+    #[test]
+    fn levels_survive_the_byte_and_approach_one_another() {
+        for backoff in 0..=MAX_LEVEL {
+            for doubt in 0..=MAX_LEVEL {
+                let levels = Levels { backoff, doubt };
+                assert_eq!(Levels::from_byte(levels.to_byte()), levels);
+                let from = Levels { backoff: 5, doubt: 5 };
+                let step = from.towards(levels);
+                let distance = |a: Levels| a.backoff.abs_diff(backoff).max(a.doubt.abs_diff(doubt));
+                assert_eq!(distance(step), distance(from).saturating_sub(1));
+            }
+        }
     }
 }
