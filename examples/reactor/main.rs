@@ -1,0 +1,314 @@
+//! An executor that sleeps in its event loop: a parker of this crate over `polling` (epoll, kqueue and so on).
+//!
+//! On one thread run an echo server that answers with a delay, and its clients. Other threads complete a part of each
+//! request, and wake the executor for it. Only an `unpark` that finds it asleep makes a system call; the figures at the
+//! end say how many did not. Some clients hang up in the middle of a request, on purpose.
+//!
+//! `cargo run --release --example reactor -- --help`
+
+mod reactor;
+mod runtime;
+
+use hdrhistogram::Histogram;
+use runtime::{Executor, Handle, Listener, Stream};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const USAGE: &str = "\
+Usage: reactor [--clients N] [--requests N] [--threads N] [--port N]
+
+  --clients N   how many clients connect (default 100; two open files each)
+  --requests N  how many requests each of them sends, one after the other (default 50)
+  --threads N   how many other threads complete requests (default 2)
+  --port N      where the server listens, on loopback (default 0: any port that is free)
+  --help        print this";
+
+/// Longer than any request takes. Whatever goes wrong, the example ends.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Every so manieth client hangs up in the middle.
+const HANGS_UP: usize = 10;
+
+#[derive(Clone, Copy)]
+struct Options {
+    clients: usize,
+    requests: usize,
+    threads: usize,
+    port: u16,
+}
+
+fn main() -> ExitCode {
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("reactor: {error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("reactor: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+    fn number<T: std::str::FromStr>(option: &str, value: Option<String>) -> Result<T, String> {
+        let value = value.ok_or_else(|| format!("{option} needs a number"))?;
+        value.parse().map_err(|_| format!("{option}: `{value}` is not a number that fits"))
+    }
+    let mut options = Options { clients: 100, requests: 50, threads: 2, port: 0 };
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--clients" => options.clients = number(&arg, args.next())?,
+            "--requests" => options.requests = number(&arg, args.next())?,
+            "--threads" => options.threads = number(&arg, args.next())?,
+            "--port" => options.port = number(&arg, args.next())?,
+            "--help" | "-h" => return Ok(None),
+            _ => return Err(format!("unknown argument `{arg}`")),
+        }
+    }
+    if options.clients == 0 || options.requests == 0 || options.threads == 0 {
+        return Err("there must be at least one client, request and thread".into());
+    }
+    Ok(Some(options))
+}
+
+fn run(options: Options) -> io::Result<bool> {
+    let executor = Executor::new()?;
+    let handle = executor.handle().clone();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let listener = handle.listen(address).map_err(|error| {
+        let reason = match error.kind() {
+            ErrorKind::AddrInUse => "the port is in use; choose another one with --port".into(),
+            _ => error.to_string(),
+        };
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {reason}"))
+    })?;
+    println!(
+        "{} clients send {} requests each to {}; every {HANGS_UP}th hangs up halfway",
+        options.clients, options.requests, listener.address
+    );
+
+    let jobs = start_threads(options.threads);
+    let start = Instant::now();
+    let (clients, server) = executor.run(scenario(handle.clone(), listener, jobs, options));
+    let elapsed = start.elapsed();
+
+    let counts = handle.counts();
+    let millis = |quantile| clients.latencies.value_at_quantile(quantile) as f64 / 1e3;
+    println!("requests       {} in {:.2} s", clients.latencies.len(), elapsed.as_secs_f64());
+    println!("latency (ms)   p50 {:.2}, p99 {:.2}, max {:.2}", millis(0.5), millis(0.99), millis(1.0));
+    println!("hang-ups       {} clients did, the server saw {}", clients.hang_ups, server.hang_ups);
+    println!("failures       {} at the clients, {} at the server", clients.failures, server.failures);
+    println!("unparks        {}, of which {} by other threads", counts.unparks, counts.by_other_threads);
+    println!("poller waits   {}", counts.turns);
+    let saved = |unparks: u64| 100.0 * (1.0 - counts.notifications as f64 / unparks.max(1) as f64);
+    println!(
+        "notifications  {}; saved against one for each unpark: {:.1} %, for each by another thread: {:.1} %",
+        counts.notifications,
+        saved(counts.unparks),
+        saved(counts.by_other_threads)
+    );
+    Ok(clients.failures == 0 && server.failures == 0)
+}
+
+/// Plays server and clients; ends when the clients have, and the server has seen it.
+async fn scenario(handle: Handle, listener: Listener, jobs: Jobs, options: Options) -> (Report, Report) {
+    let address = listener.address;
+    let (connections, accepted) = async_channel::unbounded();
+    let server = handle.spawn(serve(handle.clone(), listener, jobs, connections));
+    let clients: Vec<_> = (0..options.clients)
+        .map(|number| handle.spawn(client(handle.clone(), address, number, options.requests)))
+        .collect();
+
+    let mut totals = (Report::new(), Report::new());
+    for client in clients {
+        totals.0.add(client.await);
+    }
+    server.cancel().await;
+    // Not all of them need be ours, and what connects from outside need not ever hang up.
+    let end = Instant::now() + Duration::from_secs(1);
+    while let Ok(connection) = accepted.recv().await {
+        let left = end.saturating_duration_since(Instant::now());
+        if let Ok(report) = handle.timeout(left, async { Ok(connection.await) }).await {
+            totals.1.add(report);
+        }
+    }
+    totals
+}
+
+struct Report {
+    latencies: Histogram<u64>,
+    hang_ups: u64,
+    failures: u64,
+}
+
+impl Report {
+    fn new() -> Self {
+        Self { latencies: Histogram::new(3).expect("three digits are few enough"), hang_ups: 0, failures: 0 }
+    }
+
+    fn add(&mut self, other: Report) {
+        self.latencies.add(other.latencies).expect("it grows as needed");
+        self.hang_ups += other.hang_ups;
+        self.failures += other.failures;
+    }
+}
+
+/// What a client sends, and gets back with the answer in place of the question.
+const FRAME: usize = 16;
+
+fn frame(number: u64, body: u64) -> [u8; FRAME] {
+    let mut frame = [0; FRAME];
+    frame[..8].copy_from_slice(&number.to_le_bytes());
+    frame[8..].copy_from_slice(&body.to_le_bytes());
+    frame
+}
+
+fn question(frame: &[u8; FRAME]) -> (u64, u64) {
+    let part = |range: std::ops::Range<usize>| u64::from_le_bytes(frame[range].try_into().expect("eight bytes"));
+    (part(0..8), part(8..16))
+}
+
+async fn client(handle: Handle, address: SocketAddr, client: usize, requests: usize) -> Report {
+    let mut report = Report::new();
+    let hangs_up_at = (client % HANGS_UP == HANGS_UP / 2).then_some(requests / 2);
+    let all = async {
+        let stream = handle.timeout(LIMIT, handle.connect(address)).await?;
+        for request in 0..requests {
+            let number = (client * 7 + request) as u64;
+            let sent = frame(number, number << 32 | 1);
+            if hangs_up_at == Some(request) {
+                // One half of them within the request, the others, by a reset, before the answer.
+                if client % (2 * HANGS_UP) < HANGS_UP {
+                    handle.timeout(LIMIT, stream.write(&sent[..FRAME / 2])).await?;
+                } else {
+                    handle.timeout(LIMIT, stream.write(&sent)).await?;
+                    stream.reset()?;
+                }
+                report.hang_ups += 1;
+                return Ok(());
+            }
+            let start = Instant::now();
+            let mut received = [0; FRAME];
+            let echo = async {
+                stream.write(&sent).await?;
+                stream.read(&mut received).await
+            };
+            if handle.timeout(LIMIT, echo).await? < FRAME {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            if question(&received) != (number, work(question(&sent).1)) {
+                return Err(io::Error::new(ErrorKind::InvalidData, "a wrong answer"));
+            }
+            report.latencies.record(start.elapsed().as_micros() as u64).expect("it grows as needed");
+        }
+        Ok(())
+    };
+    let result: io::Result<()> = all.await;
+    if let Err(error) = result {
+        eprintln!("client {client}: {error}");
+        report.failures += 1;
+    }
+    report
+}
+
+/// Accepts until it is cancelled.
+async fn serve(
+    handle: Handle,
+    listener: Listener,
+    jobs: Jobs,
+    connections: async_channel::Sender<async_task::Task<Report>>,
+) {
+    let mut refused = false;
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                refused = false;
+                let connection = handle.spawn(answer(handle.clone(), stream, jobs.clone()));
+                let _ = connections.send(connection).await;
+            }
+            Err(error) => {
+                // Such as too many open files: others may close theirs soon.
+                if !std::mem::replace(&mut refused, true) {
+                    eprintln!("server: cannot accept: {error}");
+                }
+                handle.sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+async fn answer(handle: Handle, stream: Stream, jobs: Jobs) -> Report {
+    let mut report = Report::new();
+    let all = async {
+        loop {
+            let mut received = [0; FRAME];
+            match stream.read(&mut received).await? {
+                0 => return Ok(()),
+                FRAME => {}
+                _ => return Err(ErrorKind::UnexpectedEof.into()),
+            }
+            let (number, body) = question(&received);
+            handle.sleep(Duration::from_millis(1 + number % 4)).await;
+            let (reply, answer) = async_channel::bounded(1);
+            jobs.send(Job { body, reply }).await.map_err(|_| io::Error::from(ErrorKind::Other))?;
+            let answer = answer.recv().await.map_err(|_| io::Error::from(ErrorKind::Other))?;
+            stream.write(&frame(number, answer)).await?;
+        }
+    };
+    let result: io::Result<()> = all.await;
+    if let Err(error) = result {
+        use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        match error.kind() {
+            UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => report.hang_ups += 1,
+            _ => {
+                eprintln!("server: {error}");
+                report.failures += 1;
+            }
+        }
+    }
+    report
+}
+
+type Jobs = async_channel::Sender<Job>;
+
+struct Job {
+    body: u64,
+    reply: async_channel::Sender<u64>,
+}
+
+/// Starts the threads that do a part of each request, outside of the executor. They end when nobody has jobs for them.
+fn start_threads(threads: usize) -> Jobs {
+    let (jobs, queue) = async_channel::unbounded::<Job>();
+    for _ in 0..threads {
+        let queue = queue.clone();
+        thread::spawn(move || {
+            while let Ok(job) = queue.recv_blocking() {
+                // Fails if the connection was cancelled meanwhile.
+                let _ = job.reply.send_blocking(work(job.body));
+            }
+        });
+    }
+    jobs
+}
+
+/// Some microseconds of work.
+fn work(body: u64) -> u64 {
+    (0..5_000).fold(body, |state, _| {
+        let state = state ^ state << 13;
+        let state = state ^ state >> 7;
+        state ^ state << 17
+    })
+}
