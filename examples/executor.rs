@@ -41,7 +41,8 @@ struct Shared {
 /// How often the parkers did what.
 #[derive(Default)]
 struct Figures {
-    slept: AtomicU64,
+    /// Parks that found no token. Some then saw it come while they looked, others slept: see `woken`.
+    waited: AtomicU64,
     found_token: AtomicU64,
     woken: AtomicU64,
     free: AtomicU64,
@@ -52,12 +53,12 @@ impl Figures {
         figure.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Parks, and counts it. A token that comes between the two looks counts as a sleep.
+    /// Parks, and counts it. A token that comes between the two looks counts as waited for.
     fn park(&self, parker: &Parker) {
         if parker.try_park() {
             Self::count(&self.found_token);
         } else {
-            Self::count(&self.slept);
+            Self::count(&self.waited);
             parker.park();
         }
     }
@@ -408,7 +409,7 @@ fn progress_bar() -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {human_pos} files, {msg} in {elapsed}, {per_sec}");
+    let style = ProgressStyle::with_template("{spinner} {human_pos} files, {msg} in {elapsed}");
     let bar = ProgressBar::new_spinner().with_style(style.expect("the template is a constant"));
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
@@ -455,13 +456,13 @@ impl Report {
         format!(
             "{table}\n\
              {skipped} skipped, {failed} failed; {time:.3} s with {workers} workers\n\n\
-             parks      {parks:>10}: {slept} had to wait, {found} found the token there\n\
+             parks      {parks:>10}: {waited} had to wait, {found} found the token there\n\
              wake-ups   {wakes:>10}: {woken} cost a system call, {free} were free\n",
             skipped = self.skipped,
             failed = self.failed,
             time = time.as_secs_f64(),
-            parks = load(&figures.slept) + load(&figures.found_token),
-            slept = load(&figures.slept),
+            parks = load(&figures.waited) + load(&figures.found_token),
+            waited = load(&figures.waited),
             found = load(&figures.found_token),
             wakes = load(&figures.woken) + load(&figures.free),
             woken = load(&figures.woken),
