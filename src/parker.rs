@@ -285,7 +285,7 @@ impl<W: Wait> Parker<W> {
             let start = learner.is_curious().then(sync::now);
             found = self.inner().sleep(deadline, Sleepers::One);
             if let (true, Some(start)) = (found, start) {
-                learner.slept(took.saturating_add(nanos_since(start)), looks);
+                learner.slept(looks.then_some(took), nanos_since(start));
             }
         }
         self.learner.set(learner);

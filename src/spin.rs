@@ -5,7 +5,7 @@
 //!
 //! # The idea
 //!
-//! Let `S` be what one block-and-wake costs. Looking for at most `S` before sleeping never costs more than twice what the
+//! Let `S` be what one block-and-wake costs: 20 µs at most, and about as much as the shorter sleeps take of late. Looking for at most `S` before sleeping never costs more than twice what the
 //! sleep alone costs, and for a wait shorter than `S` it costs the wait alone (competitive spinning: Karlin, Li,
 //! Manasse, Owicki, SOSP 1991). What is left to do is not to look where it does not pay.
 //!
@@ -50,17 +50,20 @@
 
 use std::time::Duration;
 
-/// `S`: what one block-and-wake costs, in nanoseconds.
+/// The most that `S`, what one block-and-wake costs, is taken for, in nanoseconds; also the first guess.
 ///
-/// Measured hand-offs between sleeping threads on two cores take 20 to 60 µs, most of which is the wake-up of an idle
-/// core; the processor time in it is 4 to 10 µs.
-const SLEEP_COST: u32 = 20_000;
+/// Measured hand-offs between sleeping threads on two idle cores take 20 to 60 µs, most of which is the wake-up of an idle
+/// core; where the core is busy anyway, 2 to 5 µs.
+const MAX_COST: u32 = 20_000;
+
+/// The least that `S` is taken for.
+const MIN_COST: u32 = 1_000;
 
 /// How much credit can be saved up: what a change for the worse can cost before the parker begins to back off.
-const MAX_CREDIT: u32 = 4 * SLEEP_COST;
+const MAX_CREDIT: u32 = 4 * MAX_COST;
 
 /// A wait that was slept through and took no longer than this, the wake-up included, is a hint.
-const HINT: u32 = 5 * SLEEP_COST;
+const HINT: u32 = 5 * MAX_COST;
 
 /// The highest level of back-off, and of doubt.
 const MAX_LEVEL: u8 = 10;
@@ -162,6 +165,8 @@ pub(crate) struct Learner {
     credit: u32,
     /// For how long to look while there is credit.
     reach: u32,
+    /// `S`, as far as it is known.
+    sleep_cost: u32,
     /// The draws: a linear congruential generator.
     random: u32,
 }
@@ -169,7 +174,7 @@ pub(crate) struct Learner {
 impl Learner {
     pub(crate) const fn new(spin: Spin) -> Self {
         let levels = Levels { backoff: 0, doubt: 0 };
-        Self { spin, grown: false, levels, skip: 0, credit: 0, reach: SLEEP_COST, random: 0 }
+        Self { spin, grown: false, levels, skip: 0, credit: 0, reach: MAX_COST, sleep_cost: MAX_COST, random: 0 }
     }
 
     /// Says that [`prior`](Learner::prior) is wanted before the first wait.
@@ -206,17 +211,18 @@ impl Learner {
         if self.spin.0 != Kind::Adaptive {
             return;
         }
-        // One that took longer was preempted, by the thread that gave the token perhaps: that was luck, not looking.
-        if found && took <= SLEEP_COST {
+        // One that took longer would have been a cheaper sleep. Perhaps it was preempted, by the thread that gave the
+        // token: that was luck, not looking.
+        if found && took <= self.sleep_cost {
             self.levels = Levels::default();
-            self.credit = (self.credit + (SLEEP_COST - took)).min(MAX_CREDIT);
-            let wanted = 2 * took + SLEEP_COST / 16;
-            self.reach = wanted.max(self.reach - self.reach / 8).min(SLEEP_COST);
+            self.credit = (self.credit + (self.sleep_cost - took)).min(MAX_CREDIT);
+            let wanted = 2 * took + self.sleep_cost / 16;
+            self.reach = wanted.max(self.reach - self.reach / 8).min(self.sleep_cost);
         } else if self.credit > took {
             self.credit -= took;
         } else {
             self.credit = 0;
-            self.reach = SLEEP_COST;
+            self.reach = self.sleep_cost;
             self.levels.backoff = (self.levels.backoff + 1).min(MAX_LEVEL);
             self.skip = 1 + self.draw((2 << self.levels.backoff) - 1);
         }
@@ -227,12 +233,21 @@ impl Learner {
         self.spin.0 == Kind::Adaptive && self.levels.doubt < MAX_LEVEL
     }
 
-    /// Learns from a wait that took this long and ended with a sleep; `looked` says that it began with a look.
-    pub(crate) fn slept(&mut self, took: u32, looked: bool) {
-        if took > HINT {
+    /// Learns from a wait that ended with a sleep: how long it looked before, if it did, and how long it slept.
+    pub(crate) fn slept(&mut self, looked: Option<u32>, slept: u32) {
+        // A sleep is never shorter than what sleeping costs, unless the token came just as it began. So short ones tell
+        // more than long ones, but none is believed alone.
+        let seen = slept.clamp(MIN_COST, MAX_COST);
+        if seen < self.sleep_cost {
+            self.sleep_cost -= (self.sleep_cost - seen) / 8;
+        } else {
+            self.sleep_cost += (seen - self.sleep_cost) / 16;
+        }
+        self.reach = self.reach.min(self.sleep_cost);
+        if looked.unwrap_or(0).saturating_add(slept) > HINT {
             return;
         }
-        if looked {
+        if looked.is_some() {
             self.levels.doubt = (self.levels.doubt + 1).min(MAX_LEVEL);
         } else if self.draw(1 << self.levels.doubt) == 0 {
             // At the end by one or two, at random: else a pattern of waits could lead each look to a long one.
@@ -243,7 +258,7 @@ impl Learner {
     /// A number below `bound`, or zero.
     fn draw(&mut self, bound: u32) -> u32 {
         self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (u64::from(self.random) * u64::from(bound) >> 32) as u32
+        ((u64::from(self.random) * u64::from(bound)) >> 32) as u32
     }
 }
 
@@ -252,7 +267,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const S: u64 = SLEEP_COST as u64;
+    const S: u64 = MAX_COST as u64;
 
     /// What a sequence of waits costs: us, always sleeping, always looking for `S`.
     #[derive(Default, Debug)]
@@ -274,10 +289,10 @@ mod tests {
             }
             if !found {
                 costs.ours += S;
-                learner.slept(wait.max(look).saturating_add(SLEEP_COST), budget > 0);
+                learner.slept((budget > 0).then_some(look), (wait - look).saturating_add(MAX_COST));
             }
             costs.sleeping += S;
-            costs.looking += if wait <= SLEEP_COST { u64::from(wait) } else { 2 * S };
+            costs.looking += if wait <= MAX_COST { u64::from(wait) } else { 2 * S };
         }
         costs
     }
@@ -285,11 +300,11 @@ mod tests {
     /// A pattern of runs of equal waits: near, at and beyond each of the policy's limits.
     fn pattern() -> impl Strategy<Value = Vec<(u32, usize)>> {
         let wait = prop_oneof![
-            0..SLEEP_COST / 4,
-            SLEEP_COST / 2..SLEEP_COST * 2,
-            SLEEP_COST..HINT,
-            Just(SLEEP_COST),
-            Just(SLEEP_COST + 1),
+            0..MAX_COST / 4,
+            MAX_COST / 2..MAX_COST * 2,
+            MAX_COST..HINT,
+            Just(MAX_COST),
+            Just(MAX_COST + 1),
             HINT..u32::MAX / 2,
         ];
         let length = prop_oneof![3 => 1..8usize, 1 => 8..200usize, 1 => 200..4000usize];
@@ -346,6 +361,22 @@ mod tests {
     }
 
     #[test]
+    fn where_sleeping_is_cheap_looks_are_short() {
+        let mut learner = Learner::new(Spin::adaptive());
+        learner.prior(Levels::default(), 0);
+        for _ in 0..100 {
+            learner.slept(None, 4_000);
+        }
+        assert!((4_000..5_000).contains(&learner.sleep_cost), "{learner:?}");
+        learner.skip = 0;
+        assert!(learner.next_look() < 5_000);
+        for _ in 0..100 {
+            learner.slept(None, 60_000);
+        }
+        assert!(learner.sleep_cost > 19_000, "{learner:?}");
+    }
+
+    #[test]
     fn fixed_policies_do_not_learn() {
         for (spin, nanos) in [
             (Spin::off(), 0),
@@ -365,7 +396,7 @@ mod tests {
     #[test]
     fn a_preempted_look_has_failed() {
         let mut learner = Learner::new(Spin::adaptive());
-        learner.looked(SLEEP_COST + 1, true);
+        learner.looked(MAX_COST + 1, true);
         assert_eq!(learner.levels().backoff, 1);
     }
 
