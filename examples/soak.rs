@@ -1,0 +1,81 @@
+//! Random work on all slow paths, for as long as you like: `cargo run --release --example soak -- SECONDS`.
+//!
+//! It does what the stress tests do, and panics as they do. With `--features parking_lot` on that slow path too.
+
+// Each example and test uses a part of these.
+#[cfg(not(any(loom, shuttle)))]
+#[allow(dead_code)]
+#[path = "../tests/it/stress.rs"]
+mod stress;
+#[cfg(not(any(loom, shuttle)))]
+#[allow(dead_code)]
+#[path = "../tests/it/support.rs"]
+mod support;
+
+#[cfg(not(any(loom, shuttle)))]
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let seconds = match (arguments.next().map(|seconds| seconds.parse()), arguments.next()) {
+        (Some(Ok(seconds)), None) if seconds > 0 => seconds,
+        _ => {
+            eprintln!("error: give the time to run in whole seconds: cargo run --release --example soak -- SECONDS");
+            std::process::exit(1);
+        }
+    };
+    soak::run(std::time::Duration::from_secs(seconds));
+}
+
+#[cfg(any(loom, shuttle))]
+fn main() {}
+
+#[cfg(not(any(loom, shuttle)))]
+mod soak {
+    use crate::stress::{mixed, one_each, thieves, Tally};
+    use crate::support::{Faulty, Slow, Sticky};
+    use atomic_parker::wait;
+    use std::time::{Duration, Instant};
+
+    struct Subject {
+        name: &'static str,
+        round: fn() -> Tally,
+        tally: Tally,
+    }
+
+    fn subject<W: Slow>(name: &'static str) -> Subject {
+        fn round<W: Slow>() -> Tally {
+            let mut tally = mixed::<W>(500);
+            tally += thieves::<W>(500);
+            tally += one_each::<W>(4, 20);
+            tally
+        }
+        Subject { name, round: round::<W>, tally: Tally::default() }
+    }
+
+    pub fn run(time: Duration) {
+        let mut subjects = vec![
+            subject::<wait::Condvar>("Condvar"),
+            subject::<Faulty<wait::Condvar>>("Condvar, with faults"),
+            #[cfg(feature = "parking_lot")]
+            subject::<wait::ParkingLot>("ParkingLot"),
+            #[cfg(feature = "parking_lot")]
+            subject::<Faulty<wait::ParkingLot>>("ParkingLot, with faults"),
+            subject::<Sticky>("sticky, a user's"),
+            subject::<Faulty<Sticky>>("sticky, with faults"),
+        ];
+        let start = Instant::now();
+        let mut rounds = 0;
+        while rounds == 0 || start.elapsed() < time {
+            for subject in &mut subjects {
+                subject.tally += (subject.round)();
+            }
+            rounds += 1;
+        }
+
+        println!("{:<24} {:>12} {:>12} {:>12} {:>12}", "slow path", "tokens set", "taken", "coalesced", "timed out");
+        for Subject { name, tally, .. } in &subjects {
+            let Tally { set, taken, coalesced, timed_out } = tally;
+            println!("{name:<24} {set:>12} {taken:>12} {coalesced:>12} {timed_out:>12}");
+        }
+        println!("{rounds} rounds in {:.0?}: every token accounted for, every thread came home", start.elapsed());
+    }
+}

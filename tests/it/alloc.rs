@@ -1,0 +1,67 @@
+//! What allocates, counted for each thread by itself, so that other tests do not disturb.
+
+use crate::support::Sticky;
+use atomic_parker::{AtomicParker, Parker, Unparker};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::task::Waker;
+use std::time::Duration;
+
+struct CountingAllocator;
+
+thread_local!(static ALLOCATIONS: Cell<usize> = const { Cell::new(0) });
+
+// SAFETY: It is the system's allocator. The counter neither allocates nor has a destructor.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: The caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: The caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// How often `run` allocates on this thread.
+fn allocations<T>(run: impl FnOnce() -> T) -> (usize, T) {
+    let before = ALLOCATIONS.with(Cell::get);
+    let result = run();
+    (ALLOCATIONS.with(Cell::get) - before, result)
+}
+
+#[test]
+fn a_pair_is_one_allocation_and_its_wakers_are_none() {
+    let (count, parker) = allocations(|| Parker::with_wait(Sticky::default()));
+    assert_eq!(count, 1);
+    let (count, _) = allocations(|| {
+        let unparker = parker.unparker();
+        let waker = Waker::from(unparker.clone());
+        waker.clone().wake();
+        waker.wake_by_ref();
+        unparker.unpark();
+        parker.park();
+        // SAFETY: The pointer comes from `into_raw` of the same type, and is used once.
+        unsafe { Unparker::<Sticky>::from_raw(Unparker::into_raw(unparker)) }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn an_atomic_parker_and_its_waker_allocate_nothing() {
+    static PARKER: AtomicParker = AtomicParker::new();
+    let (count, ()) = allocations(|| {
+        let waker = PARKER.waker();
+        waker.clone().wake();
+        drop(waker);
+        PARKER.park();
+        assert!(!PARKER.park_timeout(Duration::from_millis(1)));
+        AtomicParker::new().unpark();
+    });
+    assert_eq!(count, 0);
+}

@@ -1,0 +1,79 @@
+//! What the crate promises, on real threads; the models are in `tests/loom.rs`.
+#![cfg(not(any(loom, shuttle)))]
+
+mod alloc;
+mod document;
+mod library;
+mod model;
+#[cfg(all(unix, not(miri)))]
+mod signals;
+mod stress;
+mod suite;
+mod support;
+mod types;
+mod users_wait;
+
+/// Makes a module with the whole suite, on one slow path.
+macro_rules! stamp {
+    ($($(#[$meta:meta])* $module:ident: $wait:ty;)*) => {$(
+        $(#[$meta])*
+        mod $module {
+            type W = $wait;
+            stamp! { @tests
+                a_new_parker_has_no_token,
+                unpark_before_park_is_not_lost,
+                unparks_before_a_park_make_one_token,
+                the_owner_can_unpark_too,
+                an_unpark_releases_a_sleeper,
+                a_timed_sleeper_is_released_before_its_deadline,
+                two_threads_hand_the_token_back_and_forth,
+                notify_says_what_it_found,
+                only_a_sleeper_costs_a_wake,
+                handles_know_their_parker,
+                an_unparker_outlives_its_parker,
+                raw_pointers_own_what_the_handles_owned,
+                a_waker_unparks,
+                a_future_that_wakes_itself_sets_one_token,
+                zero_and_the_past_do_not_sleep,
+                never_false_before_the_deadline,
+                too_long_for_the_clock_is_for_ever,
+                after_a_timeout_the_parker_is_empty,
+                after_several_timeouts_the_parker_is_empty,
+                each_token_releases_one_of_several,
+                those_who_stay_are_still_parked,
+                nobody_is_forgotten_when_others_time_out,
+                a_thief_takes_the_token_but_not_the_sleep,
+                every_unpark_publishes,
+                a_timeout_loses_no_token,
+                the_sleeper_may_drop_the_parker_at_once,
+                parks_in_a_destructor_of_a_thread_local,
+                the_tokens_add_up,
+                thieves_make_nobody_lost,
+                each_token_releases_one_in_every_round,
+            }
+
+            #[test]
+            fn does_as_the_model_says() {
+                crate::model::agrees::<W>();
+            }
+        }
+    )*};
+    (@tests $($test:ident,)*) => {$(
+        #[test]
+        fn $test() {
+            crate::suite::$test::<W>();
+        }
+    )*};
+}
+
+stamp! {
+    condvar: atomic_parker::wait::Condvar;
+    condvar_with_faults: crate::support::Faulty<atomic_parker::wait::Condvar>;
+    #[cfg(feature = "parking_lot")]
+    parking_lot: atomic_parker::wait::ParkingLot;
+    #[cfg(feature = "parking_lot")]
+    parking_lot_with_faults: crate::support::Faulty<atomic_parker::wait::ParkingLot>;
+    sticky: crate::support::Sticky;
+    sticky_with_faults: crate::support::Faulty<crate::support::Sticky>;
+    nap: crate::support::Nap;
+}

@@ -1,0 +1,138 @@
+//! Random work on one parker, bounded by count. `examples/soak.rs` runs the same, for as long as it is told.
+
+use crate::support::{home, random, stumble, threads, until, Slow};
+use atomic_parker::{AtomicParker, ParkState};
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Tokens newly set.
+    pub set: u64,
+    /// Unparks that found the token there.
+    pub coalesced: u64,
+    /// Tokens taken by a park of any kind.
+    pub taken: u64,
+    /// Parks that gave up at their deadline.
+    pub timed_out: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.set += other.set;
+        self.coalesced += other.coalesced;
+        self.taken += other.taken;
+        self.timed_out += other.timed_out;
+    }
+}
+
+/// What a thread that parks does next. Returns whether it took a token, or `None` for a try that found none.
+type Step<W> = fn(&AtomicParker<W>) -> Option<bool>;
+
+/// `parkers` threads do `steps` each, two others unpark until they are home; then the accounts must balance.
+fn account<W: Slow>(parkers: usize, steps: u32, step: Step<W>) -> Tally {
+    let parker = Arc::new(AtomicParker::<W>::default());
+    let at_work = Arc::new(AtomicUsize::new(parkers));
+
+    let unparking = threads(2, {
+        let (parker, at_work) = (parker.clone(), at_work.clone());
+        move |_| {
+            let mut tally = Tally::default();
+            while at_work.load(Relaxed) > 0 {
+                match parker.unpark() {
+                    true => tally.set += 1,
+                    false => tally.coalesced += 1,
+                }
+                stumble();
+            }
+            tally
+        }
+    });
+    let parking = threads(parkers, {
+        let parker = parker.clone();
+        move |_| {
+            let mut tally = Tally::default();
+            for _ in 0..steps {
+                match step(&parker) {
+                    Some(true) => tally.taken += 1,
+                    Some(false) => tally.timed_out += 1,
+                    None => {}
+                }
+            }
+            at_work.fetch_sub(1, Relaxed);
+            tally
+        }
+    });
+
+    let mut sum = Tally::default();
+    parking.chain(unparking).map(home).for_each(|tally| sum += tally);
+    let left = u64::from(parker.try_park());
+    assert_eq!(sum.set, sum.taken + left, "tokens set, and tokens taken or left: {sum:?}");
+    assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps any more");
+    sum
+}
+
+/// Parks, tries and time-outs, at random.
+pub fn mixed<W: Slow>(steps: u32) -> Tally {
+    account::<W>(4, steps, |parker| {
+        let timeout = Duration::from_micros(random(150).into());
+        match random(8) {
+            0 | 1 => {
+                parker.park();
+                Some(true)
+            }
+            2 => parker.try_park().then_some(true),
+            3 => Some(on_time(timeout, |deadline| parker.park_deadline(deadline))),
+            _ => Some(on_time(timeout, |_| parker.park_timeout(timeout))),
+        }
+    })
+}
+
+/// Parks until a deadline, and returns whether it took a token; it must not give up before.
+fn on_time(timeout: Duration, park: impl FnOnce(Instant) -> bool) -> bool {
+    let deadline = Instant::now() + timeout;
+    let taken = park(deadline);
+    assert!(taken || Instant::now() >= deadline, "false before the deadline");
+    taken
+}
+
+/// Sleepers without a deadline, and thieves among them: whoever is forgotten never comes home.
+pub fn thieves<W: Slow>(steps: u32) -> Tally {
+    account::<W>(4, steps, |parker| {
+        if random(2) == 0 {
+            (0..random(50)).any(|_| parker.try_park()).then_some(true)
+        } else {
+            parker.park();
+            Some(true)
+        }
+    })
+}
+
+/// `sleepers` threads park once each, in each round, and as many tokens are given: each must release exactly one.
+pub fn one_each<W: Slow>(sleepers: usize, rounds: u32) -> Tally {
+    let parker = Arc::new(AtomicParker::<W>::default());
+    let mut tally = Tally::default();
+    for _ in 0..rounds {
+        let released = Arc::new(AtomicUsize::new(0));
+        let parking = threads(sleepers, {
+            let (parker, released) = (parker.clone(), released.clone());
+            move |_| {
+                parker.park();
+                released.fetch_add(1, Relaxed);
+            }
+        });
+        for token in 1..=sleepers {
+            assert!(parker.unpark(), "the token before was taken, or nobody would have been released");
+            until(|| released.load(Relaxed) >= token);
+            assert_eq!(released.load(Relaxed), token, "one token released more than one sleeper");
+            tally.set += 1;
+        }
+        parking.for_each(home);
+        tally.taken += sleepers as u64;
+        assert_eq!(parker.state(), ParkState::Empty);
+    }
+    tally
+}

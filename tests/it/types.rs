@@ -1,0 +1,151 @@
+//! Sizes, auto traits, `const` and `Debug`: what a change could break without any code that fails.
+
+use crate::support::{home, until};
+use atomic_parker::wait::{self, Key, Sleeper, Wait};
+use atomic_parker::{AtomicParker, ParkState, Parker, Spin, TimedOut, Unparker};
+use std::cell::Cell;
+use std::mem::size_of;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::thread;
+
+/// Says at run time whether a type has a trait: an inherent function is found before that of the trait `Lacks`.
+macro_rules! has {
+    ($type:ty: $($bound:tt)+) => {{
+        struct Asked<T: ?Sized>(std::marker::PhantomData<T>);
+        #[allow(dead_code)]
+        impl<T: ?Sized + $($bound)+> Asked<T> {
+            const ANSWER: bool = true;
+        }
+        #[allow(dead_code)]
+        trait Lacks {
+            const ANSWER: bool = false;
+        }
+        impl<T: ?Sized> Lacks for T {}
+        <Asked<$type>>::ANSWER
+    }};
+}
+
+/// `[Send, Sync, UnwindSafe, RefUnwindSafe]`
+macro_rules! auto_traits {
+    ($type:ty) => {
+        [has!($type: Send), has!($type: Sync), has!($type: UnwindSafe), has!($type: RefUnwindSafe)]
+    };
+}
+
+/// A slow path that has none of these traits.
+struct Local(#[allow(dead_code)] *const Cell<()>);
+
+/// One that may move to another thread and not be shared.
+struct Movable(#[allow(dead_code)] Cell<()>);
+
+#[test]
+fn auto_traits() {
+    let all = [true; 4];
+    assert_eq!(auto_traits!(AtomicParker), all);
+    assert_eq!(auto_traits!(Parker), [true, false, true, true], "only its owner parks");
+    assert_eq!(auto_traits!(Unparker), all);
+    assert_eq!(auto_traits!(wait::Condvar), all);
+    assert_eq!(auto_traits!(ParkState), all);
+    assert_eq!(auto_traits!(Spin), all);
+    assert_eq!(auto_traits!(TimedOut), all);
+    assert_eq!(auto_traits!(Key<'static>), all);
+    assert!(!has!(Sleeper<'static>: Sync), "one sleep of one thread");
+    assert!(has!(dyn Wait: Wait), "object safe");
+    assert!(has!(Unparker: Clone) && !has!(Parker: Clone) && !has!(AtomicParker: Clone));
+}
+
+#[cfg(feature = "parking_lot")]
+#[test]
+fn auto_traits_with_parking_lot() {
+    assert_eq!(auto_traits!(wait::ParkingLot), [true; 4]);
+    assert_eq!(auto_traits!(AtomicParker<wait::ParkingLot>), [true; 4]);
+    assert_eq!(auto_traits!(Parker<wait::ParkingLot>), [true, false, true, true]);
+    assert_eq!(auto_traits!(Unparker<wait::ParkingLot>), [true; 4]);
+}
+
+/// The handles share the slow path among threads, so they must not go where it must not.
+#[test]
+fn auto_traits_follow_the_slow_path() {
+    assert_eq!(auto_traits!(AtomicParker<Local>)[..2], [false, false]);
+    assert_eq!(auto_traits!(Parker<Local>)[..2], [false, false]);
+    assert_eq!(auto_traits!(Unparker<Local>)[..2], [false, false]);
+    assert_eq!(auto_traits!(AtomicParker<Movable>), [true, false, true, false]);
+    assert_eq!(auto_traits!(Parker<Movable>), [false; 4]);
+    assert_eq!(auto_traits!(Unparker<Movable>)[..3], [false; 3]);
+}
+
+#[test]
+fn sizes() {
+    assert_eq!(size_of::<Unparker>(), size_of::<usize>());
+    assert_eq!(size_of::<Option<Unparker>>(), size_of::<usize>());
+    assert_eq!(size_of::<ParkState>(), 1);
+    #[cfg(feature = "parking_lot")]
+    {
+        assert_eq!(size_of::<wait::ParkingLot>(), 0);
+        assert_eq!(size_of::<AtomicParker<wait::ParkingLot>>(), 1);
+        assert_eq!(size_of::<Unparker<wait::ParkingLot>>(), size_of::<usize>());
+    }
+}
+
+macro_rules! in_a_static {
+    ($(#[$meta:meta])* $test:ident: $parker:ty = $new:expr) => {
+        $(#[$meta])*
+        #[test]
+        fn $test() {
+            static PARKER: $parker = $new;
+            let sleeper = thread::spawn(|| PARKER.park());
+            until(|| PARKER.state() == ParkState::Parked);
+            let waker = PARKER.waker();
+            let clone = waker.clone();
+            assert!(waker.will_wake(&clone) && clone.will_wake(&waker));
+            waker.wake();
+            home(sleeper);
+
+            clone.wake_by_ref();
+            clone.wake();
+            assert!(!PARKER.unpark(), "two wakes before a park make one token");
+            PARKER.park();
+            assert!(!PARKER.try_park());
+        }
+    };
+}
+
+in_a_static!(in_a_static: AtomicParker = AtomicParker::new());
+in_a_static!(in_a_static_with_wait: AtomicParker<wait::Condvar> = AtomicParker::with_wait(wait::Condvar::new()));
+in_a_static!(
+    #[cfg(feature = "parking_lot")]
+    in_a_static_of_one_byte: AtomicParker<wait::ParkingLot> = AtomicParker::with_wait(wait::ParkingLot)
+);
+
+#[test]
+fn in_a_field_and_borrowed() {
+    struct Worker {
+        parker: AtomicParker,
+    }
+    let worker = Worker { parker: AtomicParker::new() };
+    thread::scope(|scope| {
+        scope.spawn(|| worker.parker.park());
+        worker.parker.unpark();
+    });
+    assert_eq!(worker.parker.state(), ParkState::Empty);
+}
+
+#[test]
+fn debug_shows_the_state() {
+    let (parker, unparker) = atomic_parker::pair();
+    let atomic = AtomicParker::new();
+    let all = || [format!("{parker:?}"), format!("{unparker:?}"), format!("{atomic:?}")];
+    for (text, name) in all().iter().zip(["Parker", "Unparker", "AtomicParker"]) {
+        assert!(text.starts_with(name) && text.contains("Empty"), "{text}");
+    }
+    unparker.unpark();
+    atomic.unpark();
+    for text in all() {
+        assert!(text.contains("Notified"), "{text}");
+    }
+    parker.park();
+    let sleeper = thread::spawn(move || parker.park());
+    until(|| format!("{unparker:?}").contains("Parked"));
+    unparker.unpark();
+    home(sleeper);
+}

@@ -1,0 +1,345 @@
+//! Slow paths that users could write, and that behave badly: they return early, panic, or take their time.
+
+use crate::support::{home, pair, until, Nap, Slow, Sticky};
+use atomic_parker::wait::{self, Key, Sleeper, Wait};
+use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
+use std::cell::Cell;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// `parking`'s timed wait waited once, and took an early return of the condition variable for the end of time.
+#[test]
+fn a_wait_that_returns_at_once_is_no_timeout() {
+    /// Returns at once, always, and counts.
+    #[derive(Default)]
+    struct AtOnce(Arc<Counter>);
+    type Counter = std::sync::atomic::AtomicUsize;
+
+    impl Wait for AtOnce {
+        fn wait(&self, _: &Sleeper<'_>) {
+            self.0.fetch_add(1, SeqCst);
+            thread::yield_now();
+        }
+
+        fn wake(&self, _: Key<'_>) {}
+    }
+
+    let returned = Arc::<Counter>::default();
+    let parker = Parker::with_wait(AtOnce(returned.clone()));
+    let timeout = Duration::from_millis(20);
+    // Until it has returned early several times within one park, which a stall of the machine could prevent.
+    until(|| {
+        let (before, deadline) = (returned.load(SeqCst), Instant::now() + timeout);
+        assert!(!parker.park_timeout(timeout));
+        assert!(Instant::now() >= deadline, "false before the deadline");
+        returned.load(SeqCst) > before + 10
+    });
+
+    let unparker = parker.unparker();
+    let before = returned.load(SeqCst);
+    let sleeper = thread::spawn(move || parker.park());
+    until(|| returned.load(SeqCst) > before + 100);
+    assert!(!sleeper.is_finished(), "back without a token");
+    unparker.unpark();
+    home(sleeper);
+}
+
+#[test]
+fn a_token_that_comes_with_the_deadline_wins() {
+    /// Gives itself the token after the deadline has passed, and then returns.
+    #[derive(Default)]
+    struct TooLate<W>(W, Arc<OnceLock<Arc<dyn Fn() + Send + Sync>>>);
+
+    impl<W: Wait> Wait for TooLate<W> {
+        fn wait(&self, sleeper: &Sleeper<'_>) {
+            // By the time this is back, the deadline has passed. Condvar has left by then, and Nap has not.
+            until(|| {
+                self.0.wait(sleeper);
+                sleeper.timeout() == Some(Duration::ZERO)
+            });
+            self.1.get().unwrap()();
+        }
+
+        fn wake(&self, key: Key<'_>) {
+            self.0.wake(key);
+        }
+    }
+
+    fn check<W: Slow>() {
+        let late = Arc::new(OnceLock::new());
+        let parker = Arc::new(AtomicParker::with_wait(TooLate(W::default(), late.clone())));
+        let weak = Arc::downgrade(&parker);
+        let unpark = move || assert!(weak.upgrade().unwrap().unpark());
+        assert!(late.set(Arc::new(unpark)).is_ok());
+        for _ in 0..3 {
+            assert!(parker.park_timeout(Duration::from_millis(2)));
+            assert_eq!(parker.state(), ParkState::Empty);
+            assert!(parker.park_deadline(Instant::now() + Duration::from_millis(2)));
+            assert_eq!(parker.state(), ParkState::Empty);
+        }
+    }
+    check::<wait::Condvar>();
+    check::<Nap>();
+    #[cfg(feature = "parking_lot")]
+    check::<wait::ParkingLot>();
+}
+
+/// Where a [`Panicky`] slow path panics next, on this thread.
+#[derive(Clone, Copy, PartialEq)]
+enum Panic {
+    BeforeWait,
+    AfterWait,
+    Wake,
+}
+
+thread_local!(static ARMED: Cell<Option<Panic>> = const { Cell::new(None) });
+
+fn panic_if_armed(place: Panic) {
+    ARMED.with(|armed| {
+        if armed.get() == Some(place) {
+            armed.set(None);
+            // Without the message that the hook would print.
+            std::panic::resume_unwind(Box::new("as armed"));
+        }
+    });
+}
+
+#[derive(Default)]
+struct Panicky<W>(W);
+
+impl<W: Wait> Wait for Panicky<W> {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        panic_if_armed(Panic::BeforeWait);
+        self.0.wait(sleeper);
+        panic_if_armed(Panic::AfterWait);
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        panic_if_armed(Panic::Wake);
+        self.0.wake(key);
+    }
+}
+
+/// Runs `park` so that its slow path panics, and says whether it did.
+fn panics<T>(place: Panic, park: impl FnOnce() -> T) -> bool {
+    ARMED.with(|armed| armed.set(Some(place)));
+    let panicked = catch_unwind(AssertUnwindSafe(park)).is_err();
+    ARMED.with(|armed| armed.set(None));
+    panicked
+}
+
+fn usable_after_a_panic_in_wait<W: Slow>() {
+    let (parker, unparker) = pair::<Panicky<W>>();
+    for _ in 0..3 {
+        assert!(panics(Panic::BeforeWait, || parker.park()));
+        assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps");
+        assert!(panics(Panic::AfterWait, || parker.park_timeout(Duration::from_millis(1))));
+        assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps");
+        assert!(!parker.park_timeout(Duration::from_millis(1)));
+        assert_eq!(unparker.notify(), ParkState::Empty);
+        parker.park();
+    }
+}
+
+/// The token came while the thread slept, and then its slow path panicked: nobody has had the token yet.
+fn a_panic_in_wait_keeps_the_token<W: Slow>() {
+    let (mut parker, unparker) = pair::<Panicky<W>>();
+    for _ in 0..10 {
+        let sleeper = thread::spawn(move || {
+            assert!(panics(Panic::AfterWait, || parker.park()));
+            parker
+        });
+        until(|| format!("{unparker:?}").contains("Parked") || sleeper.is_finished());
+        unparker.unpark();
+        parker = home(sleeper);
+        assert!(parker.try_park(), "the token is gone, and no park returned with it");
+        assert!(!parker.try_park());
+    }
+}
+
+fn a_panic_in_wait_loses_no_other_sleeper<W: Slow>() {
+    for place in [Panic::BeforeWait, Panic::AfterWait] {
+        let parker = Arc::new(AtomicParker::<Panicky<W>>::default());
+        let patient = thread::spawn({
+            let parker = parker.clone();
+            move || parker.park()
+        });
+        until(|| parker.state() == ParkState::Parked);
+        let unlucky = thread::spawn({
+            let parker = parker.clone();
+            move || panics(place, || parker.park_timeout(Duration::from_millis(2)))
+        });
+        assert!(home(unlucky));
+        // The panic cleared PARKED; whoever still sleeps was told, and puts it back.
+        until(|| parker.state() == ParkState::Parked);
+        assert_eq!(parker.notify(), ParkState::Parked);
+        home(patient);
+        assert_eq!(parker.state(), ParkState::Empty);
+    }
+}
+
+/// The one token may wake the sleeper that panics; then it must go on to the other.
+fn a_panic_in_wait_passes_the_token_on<W: Slow>() {
+    for _ in 0..20 {
+        let parker = Arc::new(AtomicParker::<Panicky<W>>::default());
+        let patient = thread::spawn({
+            let parker = parker.clone();
+            move || parker.park()
+        });
+        let unlucky = thread::spawn({
+            let parker = parker.clone();
+            move || {
+                let mut taken = false;
+                panics(Panic::AfterWait, || taken = parker.park_timeout(Duration::from_millis(2)));
+                taken
+            }
+        });
+        until(|| parker.state() == ParkState::Parked);
+        assert!(parker.unpark());
+        if home(unlucky) {
+            // It found the token before it slept, and so did not panic. That token is used up.
+            parker.unpark();
+        }
+        home(patient);
+    }
+}
+
+/// A panic in `wake` reaches the one who unparks. The token is set by then, and found when the sleep ends.
+fn a_panic_in_wake_loses_no_token<W: Slow>() {
+    let parker = Arc::new(AtomicParker::<Panicky<W>>::default());
+    let sleeper = thread::spawn({
+        let parker = parker.clone();
+        move || parker.park_timeout(Duration::from_millis(50))
+    });
+    // If the sleep is over before the unpark, nobody is woken and nothing panics.
+    until(|| parker.state() == ParkState::Parked || sleeper.is_finished());
+    panics(Panic::Wake, || parker.unpark());
+    let taken = home(sleeper);
+    assert!(taken != parker.try_park(), "the token is taken or there");
+    assert_eq!(parker.unpark() as usize + usize::from(parker.park_timeout(Duration::ZERO)), 2, "usable");
+}
+
+macro_rules! panics_on {
+    ($($(#[$meta:meta])* $module:ident: $wait:ty;)*) => {$(
+        $(#[$meta])*
+        mod $module {
+            panics_on! {
+                @tests $wait,
+                usable_after_a_panic_in_wait,
+                a_panic_in_wait_keeps_the_token,
+                a_panic_in_wait_loses_no_other_sleeper,
+                a_panic_in_wait_passes_the_token_on,
+                a_panic_in_wake_loses_no_token,
+            }
+        }
+    )*};
+    (@tests $wait:ty, $($test:ident,)*) => {$(
+        #[test]
+        fn $test() {
+            super::$test::<$wait>();
+        }
+    )*};
+}
+
+panics_on! {
+    condvar: atomic_parker::wait::Condvar;
+    #[cfg(feature = "parking_lot")]
+    parking_lot: atomic_parker::wait::ParkingLot;
+    sticky: crate::support::Sticky;
+    nap: crate::support::Nap;
+}
+
+/// As in `history`: rust-lang/rust#98498 and its like, with the order of events held fast. The waker is still inside
+/// `wake` when the sleeper has long dropped the parker.
+#[test]
+fn the_handle_keeps_the_parker_alive_until_unpark_returns() {
+    #[derive(Default)]
+    struct Events {
+        parker_dropped: AtomicBool,
+        freed: AtomicBool,
+    }
+
+    struct Slowly(wait::Condvar, Arc<Events>);
+
+    impl Wait for Slowly {
+        fn wait(&self, sleeper: &Sleeper<'_>) {
+            self.0.wait(sleeper);
+        }
+
+        fn wake(&self, key: Key<'_>) {
+            self.0.wake(key);
+            until(|| self.1.parker_dropped.load(SeqCst));
+            assert!(!self.1.freed.load(SeqCst), "freed under the waker's feet");
+            self.0.wake(key);
+        }
+    }
+
+    impl Drop for Slowly {
+        fn drop(&mut self) {
+            self.1.freed.store(true, SeqCst);
+        }
+    }
+
+    let events = Arc::<Events>::default();
+    let parker = Parker::with_wait(Slowly(wait::Condvar::new(), events.clone()));
+    let unparker: Unparker<Slowly> = parker.unparker();
+    let sleeper = thread::spawn({
+        let events = events.clone();
+        move || {
+            parker.park();
+            drop(parker);
+            events.parker_dropped.store(true, SeqCst);
+        }
+    });
+    until(|| format!("{unparker:?}").contains("Parked"));
+    assert_eq!(unparker.notify(), ParkState::Parked);
+    home(sleeper);
+    assert!(!events.freed.load(SeqCst));
+    drop(unparker);
+    assert!(events.freed.load(SeqCst));
+}
+
+/// A slow path that serves many parkers is told which one: the same key at every step, another for another parker.
+#[test]
+fn a_key_stands_for_one_parker() {
+    #[derive(Default)]
+    struct Keys {
+        inner: Sticky,
+        slept: OnceLock<usize>,
+        woken: OnceLock<usize>,
+    }
+
+    impl Wait for &'static Keys {
+        fn wait(&self, sleeper: &Sleeper<'_>) {
+            assert!(sleeper.deadline().is_none() && sleeper.timeout().is_none());
+            let _ = self.slept.set(sleeper.key().address());
+            self.inner.wait(sleeper);
+        }
+
+        fn wake(&self, key: Key<'_>) {
+            let _ = self.woken.set(key.address());
+            self.inner.wake(key);
+        }
+    }
+
+    static KEYS: [OnceLock<Keys>; 2] = [const { OnceLock::new() }; 2];
+    let addresses = KEYS.each_ref().map(|keys| {
+        let keys = keys.get_or_init(Keys::default);
+        let parker = Arc::new(AtomicParker::with_wait(keys));
+        let sleeper = thread::spawn({
+            let parker = parker.clone();
+            move || parker.park()
+        });
+        until(|| keys.slept.get().is_some());
+        parker.unpark();
+        home(sleeper);
+        assert_eq!(keys.slept.get(), keys.woken.get());
+        let bytes = Arc::as_ptr(&parker) as usize..Arc::as_ptr(&parker) as usize + std::mem::size_of_val(&*parker);
+        assert!(bytes.contains(keys.slept.get().unwrap()), "the key is an address inside the parker");
+        (*keys.slept.get().unwrap(), parker)
+    });
+    assert_ne!(addresses[0].0, addresses[1].0);
+}
