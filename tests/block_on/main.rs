@@ -248,7 +248,7 @@ fn a_waker_that_outlives_the_call_costs_one_poll() {
 fn a_waker_outlives_the_thread() {
     let waker = thread::spawn(current_waker).join().unwrap();
     waker.wake_by_ref();
-    waker.clone().wake();
+    waker.wake();
 }
 
 #[test]
