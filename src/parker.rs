@@ -65,7 +65,7 @@ impl Parker {
     /// ```
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_wait(wait::Condvar::new())
     }
 }
 
@@ -274,15 +274,17 @@ impl<W: Wait> Parker<W> {
         }
         let budget = learner.next_look();
         let looks = budget > 0 && sync::has_other_cpus();
-        let mut took = 0;
-        let mut found = false;
+        let (mut found, mut took) = (false, 0);
         if looks {
             (found, took) = self.look(budget, deadline);
+        }
+        if budget > 0 {
+            // Where there is no other CPU, the look has failed for free, and the next will be wanted later.
             learner.looked(took, found);
             share(learner.levels());
         }
         if !found {
-            let start = learner.is_curious().then(sync::now);
+            let start = (learner.is_curious() && sync::had_other_cpus()).then(sync::now);
             found = self.inner().sleep(deadline, Sleepers::One);
             if let (true, Some(start)) = (found, start) {
                 learner.slept(looks.then_some(took), nanos_since(start));

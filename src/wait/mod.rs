@@ -22,6 +22,7 @@ use crate::state::{ParkState, State};
 use crate::sync;
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A way to put a thread to sleep and to wake it again.
@@ -90,6 +91,17 @@ pub trait Wait {
 
     /// Wakes at least one sleeper, if any sleeps under this key; called after the state has changed.
     fn wake(&self, key: Key<'_>);
+}
+
+/// Sleeps as what it points to does: so that you can keep hold of an event loop that a parker sleeps in.
+impl<W: Wait + ?Sized> Wait for Arc<W> {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        (**self).wait(sleeper);
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        (**self).wake(key);
+    }
 }
 
 /// One sleep of one thread: what [`Wait::wait`] is told, and where it says what it knows.
