@@ -42,7 +42,8 @@ fn a_pair_is_one_allocation_and_its_wakers_are_none() {
     let (count, _) = allocations(|| {
         let unparker = parker.unparker();
         let waker = Waker::from(unparker.clone());
-        waker.clone().wake();
+        let clone = waker.clone();
+        clone.wake();
         waker.wake_by_ref();
         unparker.unpark();
         parker.park();
@@ -57,7 +58,8 @@ fn an_atomic_parker_and_its_waker_allocate_nothing() {
     static PARKER: AtomicParker = AtomicParker::new();
     let (count, ()) = allocations(|| {
         let waker = PARKER.waker();
-        waker.clone().wake();
+        let clone = waker.clone();
+        clone.wake();
         drop(waker);
         PARKER.park();
         assert!(!PARKER.park_timeout(Duration::from_millis(1)));

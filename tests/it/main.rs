@@ -49,6 +49,7 @@ macro_rules! stamp {
                 parks_in_a_destructor_of_a_thread_local,
                 the_tokens_add_up,
                 thieves_make_nobody_lost,
+                a_stolen_token_leaves_nobody_behind,
                 each_token_releases_one_in_every_round,
             }
 

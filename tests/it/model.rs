@@ -119,7 +119,7 @@ pub fn agrees<W: Slow>() {
     let config = Config { cases: rounds(200), failure_persistence: None, ..Config::default() };
     let steps = vec(proptest::sample::select(&STEPS[..]), 0..60);
     let result = TestRunner::new(config).run(&steps, |steps| {
-        let mut subject = Subject::<W> { parker: Parker::default(), unparkers: Vec::new(), token: false };
+        let mut subject = Subject::<W> { parker: Parker::with_wait(W::default()), unparkers: Vec::new(), token: false };
         for step in steps {
             let (result, expected) = subject.step(step);
             prop_assert_eq!(result, expected, "what {:?} returned", step);

@@ -34,7 +34,7 @@ type Step<W> = fn(&AtomicParker<W>) -> Option<bool>;
 
 /// `parkers` threads do `steps` each, two others unpark until they are home; then the accounts must balance.
 fn account<W: Slow>(parkers: usize, steps: u32, step: Step<W>) -> Tally {
-    let parker = Arc::new(AtomicParker::<W>::default());
+    let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let at_work = Arc::new(AtomicUsize::new(parkers));
 
     let unparking = threads(2, {
@@ -113,7 +113,7 @@ pub fn thieves<W: Slow>(steps: u32) -> Tally {
 
 /// `sleepers` threads park once each, in each round, and as many tokens are given: each must release exactly one.
 pub fn one_each<W: Slow>(sleepers: usize, rounds: u32) -> Tally {
-    let parker = Arc::new(AtomicParker::<W>::default());
+    let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let mut tally = Tally::default();
     for _ in 0..rounds {
         let released = Arc::new(AtomicUsize::new(0));
@@ -134,5 +134,44 @@ pub fn one_each<W: Slow>(sleepers: usize, rounds: u32) -> Tally {
         tally.taken += sleepers as u64;
         assert_eq!(parker.state(), ParkState::Empty);
     }
+    tally
+}
+
+/// In each round two threads park once, and a third one gives tokens and takes them back at once until both are home: a
+/// sleeper that was woken for a token and finds it gone must not leave the other one behind.
+pub fn stolen<W: Slow>(rounds: u32) -> Tally {
+    let parker = Arc::new(AtomicParker::with_wait(W::default()));
+    let begun = Arc::new(AtomicUsize::new(0));
+    let released = Arc::new(AtomicUsize::new(0));
+    let sleepers = threads(2, {
+        let (parker, begun, released) = (parker.clone(), begun.clone(), released.clone());
+        move |_| {
+            for round in 1..=rounds as usize {
+                until(|| begun.load(Relaxed) >= round);
+                parker.park();
+                released.fetch_add(1, Relaxed);
+            }
+        }
+    });
+
+    let mut tally = Tally::default();
+    for round in 1..=rounds as usize {
+        begun.store(round, Relaxed);
+        let before = tally.taken;
+        until(|| {
+            for _ in 0..random(8) {
+                match parker.unpark() {
+                    true => tally.set += 1,
+                    false => tally.coalesced += 1,
+                }
+                tally.taken += u64::from(tally.taken < before + 100 && parker.try_park());
+            }
+            released.load(Relaxed) == 2 * round
+        });
+        tally.taken += 2 + u64::from(parker.try_park());
+        assert_eq!(tally.set, tally.taken, "tokens set, and tokens taken");
+    }
+    sleepers.for_each(home);
+    assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps any more");
     tally
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const MOMENT: Duration = Duration::from_millis(2);
 
 fn shared<W: Slow>() -> Arc<AtomicParker<W>> {
-    Arc::new(AtomicParker::default())
+    Arc::new(AtomicParker::with_wait(W::default()))
 }
 
 /// Starts `count` threads that park once, each by `park`, and counts those that are back.
@@ -38,7 +38,7 @@ fn sleepers<W: Wait + Send + Sync + 'static, T: Send + 'static>(
 // The token
 
 pub fn a_new_parker_has_no_token<W: Slow>() {
-    let parker = AtomicParker::<W>::default();
+    let parker = AtomicParker::with_wait(W::default());
     assert_eq!(parker.state(), ParkState::Empty);
     assert!(!parker.try_park());
     assert!(!parker.park_timeout(Duration::ZERO));
@@ -60,7 +60,7 @@ pub fn unpark_before_park_is_not_lost<W: Slow>() {
 }
 
 pub fn unparks_before_a_park_make_one_token<W: Slow>() {
-    let parker = AtomicParker::<W>::default();
+    let parker = AtomicParker::with_wait(W::default());
     assert!(parker.unpark());
     for _ in 0..10 {
         assert!(!parker.unpark(), "the token is there already");
@@ -71,7 +71,7 @@ pub fn unparks_before_a_park_make_one_token<W: Slow>() {
 }
 
 pub fn the_owner_can_unpark_too<W: Slow>() {
-    let parker = Parker::<W>::default();
+    let parker = Parker::with_wait(W::default());
     assert!(parker.unpark());
     assert!(!parker.unpark());
     parker.park();
@@ -274,7 +274,7 @@ pub fn zero_and_the_past_do_not_sleep<W: Slow>() {
 }
 
 pub fn never_false_before_the_deadline<W: Slow>() {
-    let parker = AtomicParker::<W>::default();
+    let parker = AtomicParker::with_wait(W::default());
     let (owner, _unparker) = pair::<W>();
     let timeouts = [1, 10, 100, 1_000, 5_000].map(Duration::from_micros);
     for timeout in timeouts.into_iter().cycle().take(rounds(50) as usize) {
@@ -499,7 +499,7 @@ pub fn parks_in_a_destructor_of_a_thread_local<W: Slow>() {
     struct AtEnd<W: Slow>(Arc<AtomicParker<W>>);
     impl<W: Slow> Drop for AtEnd<W> {
         fn drop(&mut self) {
-            assert!(!AtomicParker::<W>::default().park_timeout(MOMENT));
+            assert!(!AtomicParker::with_wait(W::default()).park_timeout(MOMENT));
             self.0.park();
         }
     }
@@ -529,6 +529,10 @@ pub fn the_tokens_add_up<W: Slow>() {
 
 pub fn thieves_make_nobody_lost<W: Slow>() {
     crate::stress::thieves::<W>(rounds(1_500));
+}
+
+pub fn a_stolen_token_leaves_nobody_behind<W: Slow>() {
+    crate::stress::stolen::<W>(rounds(1_000));
 }
 
 pub fn each_token_releases_one_in_every_round<W: Slow>() {

@@ -75,7 +75,7 @@ pub fn end_of_time() -> Instant {
 
 /// A pair on a default slow path.
 pub fn pair<W: Slow>() -> (Parker<W>, Unparker<W>) {
-    let parker = Parker::default();
+    let parker = Parker::with_wait(W::default());
     let unparker = parker.unparker();
     (parker, unparker)
 }
@@ -94,7 +94,7 @@ pub fn random(bound: u32) -> u32 {
         next ^= next >> 7;
         next ^= next << 17;
         state.set(next);
-        ((next >> 32) * u64::from(bound) >> 32) as u32
+        (((next >> 32) * u64::from(bound)) >> 32) as u32
     })
 }
 

@@ -162,7 +162,7 @@ fn a_panic_in_wait_keeps_the_token<W: Slow>() {
 
 fn a_panic_in_wait_loses_no_other_sleeper<W: Slow>() {
     for place in [Panic::BeforeWait, Panic::AfterWait] {
-        let parker = Arc::new(AtomicParker::<Panicky<W>>::default());
+        let parker = Arc::new(AtomicParker::with_wait(Panicky::<W>::default()));
         let patient = thread::spawn({
             let parker = parker.clone();
             move || parker.park()
@@ -184,7 +184,7 @@ fn a_panic_in_wait_loses_no_other_sleeper<W: Slow>() {
 /// The one token may wake the sleeper that panics; then it must go on to the other.
 fn a_panic_in_wait_passes_the_token_on<W: Slow>() {
     for _ in 0..20 {
-        let parker = Arc::new(AtomicParker::<Panicky<W>>::default());
+        let parker = Arc::new(AtomicParker::with_wait(Panicky::<W>::default()));
         let patient = thread::spawn({
             let parker = parker.clone();
             move || parker.park()
@@ -209,7 +209,7 @@ fn a_panic_in_wait_passes_the_token_on<W: Slow>() {
 
 /// A panic in `wake` reaches the one who unparks. The token is set by then, and found when the sleep ends.
 fn a_panic_in_wake_loses_no_token<W: Slow>() {
-    let parker = Arc::new(AtomicParker::<Panicky<W>>::default());
+    let parker = Arc::new(AtomicParker::with_wait(Panicky::<W>::default()));
     let sleeper = thread::spawn({
         let parker = parker.clone();
         move || parker.park_timeout(Duration::from_millis(50))
