@@ -164,3 +164,25 @@ impl Hint {
         self.askers.fetch_add(0x9E37_79B9, Ordering::Relaxed)
     }
 }
+
+/// The clock of the models: whether all deadlines have passed.
+///
+/// Of the model checkers' types, so that they let it go off between any two steps of the other threads.
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub(crate) struct Alarm(crate::sync::atomic::AtomicBool);
+
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+impl Alarm {
+    pub(crate) fn new() -> Self {
+        Self(crate::sync::atomic::AtomicBool::new(false))
+    }
+
+    // Relaxed, in both: reading a clock orders nothing.
+    pub(crate) fn has_gone_off(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn go_off(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

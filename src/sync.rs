@@ -24,6 +24,8 @@ mod imp {
         Instant::now()
     }
 
+    pub(crate) use now as start_of_timeout;
+
     pub(crate) fn ask_for_other_cpus() -> bool {
         std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) || threads_are_apart()
     }
@@ -71,6 +73,7 @@ mod imp {
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 mod imp {
     use super::{const_unless_loom, lock, Instant};
+    use crate::state::Alarm;
     #[cfg(all(loom, feature = "loom"))]
     use loom as model;
     #[cfg(not(all(loom, feature = "loom")))]
@@ -85,16 +88,20 @@ mod imp {
     static START: OnceLock<Instant> = OnceLock::new();
 
     model::lazy_static! {
-        // Not a type of the model, so that reading the clock orders nothing.
-        static ref ALL_DEADLINES_PASSED: OnceLock<()> = OnceLock::new();
+        static ref ALL_DEADLINES_PASSED: Alarm = Alarm::new();
     }
 
     pub(crate) fn now() -> Instant {
-        let start = *START.get_or_init(Instant::now);
-        match ALL_DEADLINES_PASSED.get() {
-            None => start,
-            Some(()) => start + Duration::from_secs(1 << 32),
+        if ALL_DEADLINES_PASSED.has_gone_off() {
+            start_of_timeout() + Duration::from_secs(1 << 32)
+        } else {
+            start_of_timeout()
         }
+    }
+
+    /// Not `now`: a park that begins after `advance_clock` has a deadline too, and that has passed.
+    pub(crate) fn start_of_timeout() -> Instant {
+        *START.get_or_init(Instant::now)
     }
 
     pub(crate) fn ask_for_other_cpus() -> bool {
@@ -102,11 +109,26 @@ mod imp {
     }
 
     pub(crate) fn advance_clock() {
-        let _ = ALL_DEADLINES_PASSED.set(());
-        model::thread::yield_now();
+        ALL_DEADLINES_PASSED.go_off();
+        lock(&TIMED).over = true;
+        TIMED_CHANGED.notify_all();
     }
 
-    /// As the one over std; a wait with a deadline comes back at any moment, as std allows.
+    /// The waits with a deadline, of all condition variables: of no use to a model checker is a thread that looks at the
+    /// clock for ever, so they sleep until it is advanced.
+    struct Timed {
+        /// The address of the condition variable, and a number of their own.
+        waits: Vec<(usize, usize)>,
+        begun: usize,
+        over: bool,
+    }
+
+    model::lazy_static! {
+        static ref TIMED: Mutex<Timed> = Mutex::new(Timed { waits: Vec::new(), begun: 0, over: false });
+        static ref TIMED_CHANGED: model::sync::Condvar = model::sync::Condvar::new();
+    }
+
+    /// As the one over std. The first wait with a deadline comes back for no reason.
     pub(crate) struct Condvar(model::sync::Condvar);
 
     impl Condvar {
@@ -114,6 +136,10 @@ mod imp {
             pub(crate) fn new() -> Self {
                 Self(model::sync::Condvar::new())
             }
+        }
+
+        fn address(&self) -> usize {
+            self as *const Self as usize
         }
 
         pub(crate) fn wait_until<'a, T>(
@@ -125,31 +151,60 @@ mod imp {
             if deadline.is_none() {
                 return self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
             }
+            let mut timed = lock(&TIMED);
+            let this = (self.address(), timed.begun);
+            timed.begun += 1;
+            timed.waits.push(this);
             drop(guard);
-            model::thread::yield_now();
+            if this.1 == 0 {
+                drop(timed);
+                timed = lock(&TIMED);
+            } else {
+                while !timed.over && timed.waits.contains(&this) {
+                    timed = TIMED_CHANGED.wait(timed).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+            timed.waits.retain(|wait| *wait != this);
+            drop(timed);
             lock(mutex)
         }
 
         pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
+            let mut timed = lock(&TIMED);
+            // One with a deadline comes first: it may be about to leave, and std does not say who gets the notification.
+            if let Some(place) = timed.waits.iter().position(|wait| wait.0 == self.address()) {
+                timed.waits.remove(place);
+                TIMED_CHANGED.notify_all();
+            } else {
+                self.0.notify_one();
+            }
         }
 
         #[cfg(feature = "parking_lot")]
         pub(crate) fn notify_all(&self) {
+            lock(&TIMED).waits.retain(|wait| wait.0 != self.address());
+            TIMED_CHANGED.notify_all();
             self.0.notify_all();
         }
     }
 }
 
+// A yes holds for the process.
+static HAS_OTHER_CPUS: OnceLock<()> = OnceLock::new();
+
 /// Says whether another thread of this process can run while this one looks at something; false in models.
 pub(crate) fn has_other_cpus() -> bool {
-    // A yes holds for the process, a no for one thread, which may have been pinned: the question costs many system
-    // calls, so each thread asks at most once.
-    static YES: OnceLock<()> = OnceLock::new();
+    // A no holds for one thread, which may have been pinned: the question costs many system calls, so each thread asks
+    // at most once.
     thread_local!(static ASKED: Cell<bool> = const { Cell::new(false) });
 
     let may_ask = || ASKED.try_with(|asked| !asked.replace(true)).unwrap_or(false);
-    YES.get().is_some() || (may_ask() && imp::ask_for_other_cpus() && YES.set(()).is_ok())
+    had_other_cpus() || (may_ask() && imp::ask_for_other_cpus() && HAS_OTHER_CPUS.set(()).is_ok())
+}
+
+/// As [`has_other_cpus`], as far as it is known without asking.
+pub(crate) fn had_other_cpus() -> bool {
+    HAS_OTHER_CPUS.get().is_some()
 }
 
 /// Locks a mutex whose data cannot be left half-changed, so that poison means nothing.
@@ -164,13 +219,13 @@ pub(crate) fn has_passed(deadline: Option<Instant>) -> bool {
 
 /// The deadline that lies `timeout` from now; `None`, for ever, if the clock cannot express it.
 pub(crate) fn deadline_after(timeout: std::time::Duration) -> Option<Instant> {
-    now().checked_add(timeout)
+    imp::start_of_timeout().checked_add(timeout)
 }
 
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 /// Time, for those who model-check code that is built on this crate (`cfg(loom)` or `cfg(shuttle)` only).
 pub mod model {
-    /// Lets every deadline of this execution pass, for good.
+    /// Lets every deadline of this execution pass, for good, those of parks that begin later included.
     ///
     /// In a model the clock stands still, so that a timed park ends only with the token. Call this from a thread of the
     /// model to let the deadline race with the rest. It orders nothing, and cannot be taken back within an execution.

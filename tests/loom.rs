@@ -1,0 +1,580 @@
+#![cfg(all(loom, feature = "loom"))]
+//! Every interleaving of small scenarios, on every slow path that they fit.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test --release --features loom,parking_lot --test loom
+//! ```
+//!
+//! Each model prints how many interleavings it went through, and whether these are all that loom tells apart
+//! (`complete`) or all with so many preemptions at most. `tests/weaken.sh` shows that the models can fail.
+//!
+//! # What loom can't see
+//!
+//! - Load buffering, and a load that reads from a store which comes later in the same execution.
+//! - `SeqCst`: loom takes it for `AcqRel`, and knows its total order only for fences. Nothing here uses it.
+//! - The real slow paths below the facade: futexes, the hash table of `parking_lot_core` (a queue under one lock stands for
+//!   it), real time (the clock stands still until `advance_clock`), poisoned locks.
+//! - Which sleeper a condition variable picks: here the one that sleeps longest or one with a deadline, in reality any.
+//! - The counts of `std::sync::Arc`: they are taken to be right, and order nothing here.
+//! - The look before the sleep (`Spin`): in a model there is no other CPU, so it looks at nothing.
+
+use atomic_parker::model::advance_clock;
+use atomic_parker::wait::{Condvar, Key, ParkingLot, Sleeper, Wait};
+use atomic_parker::{AtomicParker, ParkState, Parker, Spin, Unparker};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use loom::thread;
+use std::io::Write;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+trait Slow: Wait + Send + Sync + 'static {
+    fn new() -> Self;
+}
+
+impl Slow for Condvar {
+    fn new() -> Self {
+        Condvar::new()
+    }
+}
+
+impl Slow for ParkingLot {
+    fn new() -> Self {
+        ParkingLot
+    }
+}
+
+/// Wakes are sticky, as those of an event loop, and nobody looks at the state. Knows nothing of others.
+struct Sticky(Arc<EventLoop>);
+
+struct EventLoop {
+    woken: loom::sync::Mutex<bool>,
+    changed: loom::sync::Condvar,
+}
+
+loom::lazy_static! {
+    // What must hear of the time. A mutex of std, never held for longer than a look: it orders nothing.
+    static ref EVENT_LOOPS: std::sync::Mutex<Vec<Arc<EventLoop>>> = Default::default();
+}
+
+impl Slow for Sticky {
+    fn new() -> Self {
+        let woken = loom::sync::Mutex::new(false);
+        let event_loop = Arc::new(EventLoop { woken, changed: loom::sync::Condvar::new() });
+        EVENT_LOOPS.lock().unwrap().push(event_loop.clone());
+        Sticky(event_loop)
+    }
+}
+
+impl Wait for Sticky {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        let mut woken = self.0.woken.lock().unwrap();
+        while !*woken && sleeper.timeout() != Some(Duration::ZERO) {
+            woken = self.0.changed.wait(woken).unwrap();
+        }
+        *woken = false;
+    }
+
+    fn wake(&self, _: Key<'_>) {
+        *self.0.woken.lock().unwrap() = true;
+        self.0.changed.notify_one();
+    }
+}
+
+/// Lets all deadlines pass.
+fn pass_deadlines() {
+    advance_clock();
+    let event_loops = EVENT_LOOPS.lock().unwrap().clone();
+    for event_loop in event_loops {
+        // Whoever looked at the clock before is asleep by now.
+        drop(event_loop.woken.lock().unwrap());
+        event_loop.changed.notify_all();
+    }
+}
+
+/// As `Sticky`, but comes back without a reason: the first time at once, the second time when others have run.
+///
+/// Not for ever, or two sleepers would only look at each other.
+struct Spurious {
+    returns: std::sync::atomic::AtomicUsize,
+    then: Sticky,
+}
+
+impl Slow for Spurious {
+    fn new() -> Self {
+        Spurious { returns: Default::default(), then: Sticky::new() }
+    }
+}
+
+impl Wait for Spurious {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        match self.returns.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => {}
+            1 => thread::yield_now(),
+            _ => self.then.wait(sleeper),
+        }
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        self.then.wake(key);
+    }
+}
+
+/// Panics at the end of the first wait.
+struct PanicOnce<W> {
+    wait: W,
+    panicked: std::sync::atomic::AtomicBool,
+}
+
+impl<W: Slow> Slow for PanicOnce<W> {
+    fn new() -> Self {
+        PanicOnce { wait: W::new(), panicked: Default::default() }
+    }
+}
+
+impl<W: Wait> Wait for PanicOnce<W> {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        self.wait.wait(sleeper);
+        if !self.panicked.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            resume_unwind(Box::new("the slow path panics"));
+        }
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        self.wait.wake(key);
+    }
+}
+
+/// Runs a model over all interleavings, or over those with so many preemptions.
+fn explore(name: &str, preemptions: Option<usize>, model: fn()) {
+    let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = interleavings.clone();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(preemptions);
+    let bound = builder.preemption_bound.map_or("complete".into(), |bound| format!("preemptions<={bound}"));
+    builder.check(move || {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        model();
+    });
+    // Not by `println!`, which the test harness swallows.
+    let line =
+        format!("model {name}: {} interleavings ({bound})\n", interleavings.load(std::sync::atomic::Ordering::Relaxed));
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+macro_rules! check {
+    ($($model:ident on $($slow:ident $(<= $preemptions:literal)?),+;)+) => {$(
+        #[allow(non_snake_case)]
+        mod $model {$(
+            #[test]
+            fn $slow() {
+                let preemptions = None $(.or(Some($preemptions)))?;
+                let name = concat!(stringify!($model), "::", stringify!($slow));
+                super::explore(name, preemptions, super::$model::<super::$slow>);
+            }
+        )+}
+    )+};
+}
+
+check! {
+    one_unpark on Condvar, ParkingLot, Spurious, Sticky;
+    one_wake_by_waker on Condvar, ParkingLot;
+    each_of_several_unparks on Condvar, ParkingLot, Spurious, Sticky;
+    coalesced_unpark on Condvar, ParkingLot, Spurious, Sticky;
+    two_unparkers on Condvar, ParkingLot, Spurious, Sticky;
+    three_unparkers on Condvar <= 2, ParkingLot <= 2, Spurious <= 2, Sticky <= 2;
+    token_against_sleep on Condvar, ParkingLot, Spurious, Sticky;
+    two_sleepers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    two_tokens_for_two_sleepers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    thief on Condvar, ParkingLot, Spurious, Sticky;
+    thief_among_two_sleepers on Condvar <= 2, ParkingLot <= 2, Spurious <= 2, Sticky <= 2;
+    no_early_timeout on Condvar, ParkingLot, Spurious, Sticky;
+    timeout_against_unpark on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    one_sleeper_leaves on Condvar <= 2, ParkingLot <= 2, Spurious <= 2, Sticky <= 2;
+    both_time_out on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    owner_dropped on Condvar, ParkingLot, Spurious, Sticky;
+    panicking_wait on Spurious, Sticky;
+    panicking_wait_of_one_sleeper on Spurious <= 3, Sticky <= 3;
+}
+
+/// A pair that does not look before it sleeps, which would read the clock.
+fn pair<W: Slow>() -> (Parker<W>, Unparker<W>) {
+    let parker = Parker::with_wait(W::new()).with_spin(Spin::off());
+    let unparker = parker.unparker();
+    (parker, unparker)
+}
+
+fn shared<W: Slow>() -> Arc<AtomicParker<W>> {
+    Arc::new(AtomicParker::with_wait(W::new()))
+}
+
+/// A fact, published only by the parker that is under test.
+#[derive(Clone)]
+struct Fact(Arc<AtomicUsize>);
+
+impl Fact {
+    fn new() -> Self {
+        Fact(Arc::new(AtomicUsize::new(0)))
+    }
+
+    fn set(&self, value: usize) {
+        self.0.store(value, Relaxed);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+/// What came before an `unpark` is seen after the park that takes its token.
+fn one_unpark<W: Slow>() {
+    let (parker, unparker) = pair::<W>();
+    let fact = Fact::new();
+    let other = {
+        let fact = fact.clone();
+        thread::spawn(move || {
+            fact.set(1);
+            assert!(unparker.unpark());
+        })
+    };
+    parker.park();
+    assert_eq!(fact.get(), 1);
+    other.join().unwrap();
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// The same by way of a `Waker`.
+fn one_wake_by_waker<W: Slow>() {
+    let (parker, unparker) = pair::<W>();
+    let fact = Fact::new();
+    let waker = Waker::from(unparker);
+    let other = {
+        let fact = fact.clone();
+        thread::spawn(move || {
+            fact.set(1);
+            waker.wake();
+        })
+    };
+    parker.park();
+    assert_eq!(fact.get(), 1);
+    other.join().unwrap();
+}
+
+/// The second token publishes as well as the first: nothing of the first round is left over.
+fn each_of_several_unparks<W: Slow>() {
+    let (parker, unparker) = pair::<W>();
+    let (reply_parker, reply) = pair::<W>();
+    let fact = Fact::new();
+    let other = {
+        let fact = fact.clone();
+        thread::spawn(move || {
+            fact.set(1);
+            assert!(unparker.unpark());
+            reply_parker.park();
+            fact.set(2);
+            assert!(unparker.unpark());
+        })
+    };
+    parker.park();
+    assert_eq!(fact.get(), 1);
+    assert!(reply.unpark());
+    parker.park();
+    assert_eq!(fact.get(), 2);
+    other.join().unwrap();
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// An `unpark` that finds the token there publishes too, if that token is the one that was taken.
+fn coalesced_unpark<W: Slow>() {
+    let (parker, unparker) = pair::<W>();
+    let (first, second) = (Fact::new(), Fact::new());
+    let other = {
+        let (first, second) = (first.clone(), second.clone());
+        thread::spawn(move || {
+            first.set(1);
+            assert!(unparker.unpark());
+            second.set(1);
+            unparker.unpark()
+        })
+    };
+    parker.park();
+    let seen = (first.get(), second.get());
+    let second_is_new = other.join().unwrap();
+    // The second token is either a new one and still there, or part of the one that was taken.
+    assert_eq!(parker.try_park(), second_is_new);
+    assert_eq!(seen.0, 1);
+    assert!(second_is_new || seen.1 == 1);
+}
+
+/// Both unparkers are seen if one token came of them, whichever came first.
+fn two_unparkers<W: Slow>() {
+    several_unparkers::<W, 2>();
+}
+
+fn three_unparkers<W: Slow>() {
+    several_unparkers::<W, 3>();
+}
+
+fn several_unparkers<W: Slow, const N: usize>() {
+    let (parker, unparker) = pair::<W>();
+    let facts = [(); N].map(|()| Fact::new());
+    let others = facts.clone().map(|fact| {
+        let unparker = unparker.clone();
+        thread::spawn(move || {
+            fact.set(1);
+            unparker.unpark()
+        })
+    });
+    parker.park();
+    let seen = facts.map(|fact| fact.get()).iter().sum::<usize>();
+    let new = others.map(|other| other.join().unwrap()).iter().filter(|&&new| new).count();
+    let left = parker.try_park();
+    // Between two parks, any number of unparks makes one token.
+    assert_eq!(new, 1 + usize::from(left));
+    assert!(if left { seen >= 1 } else { seen == N });
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// The token comes before, while or after the thread goes to sleep, and is taken once.
+fn token_against_sleep<W: Slow>() {
+    let parker = shared::<W>();
+    let other = {
+        let parker = parker.clone();
+        thread::spawn(move || parker.notify())
+    };
+    parker.park();
+    assert_ne!(other.join().unwrap(), ParkState::Notified);
+    assert_eq!(parker.state(), ParkState::Empty);
+    assert!(!parker.try_park());
+}
+
+/// One token goes from sleeper to sleeper and is never two: it releases exactly one, and the other is not forgotten.
+fn two_sleepers<W: Slow>() {
+    let parker = shared::<W>();
+    let fact = Fact::new();
+    let sleepers = [(); 2].map(|()| {
+        let (parker, fact) = (parker.clone(), fact.clone());
+        thread::spawn(move || {
+            parker.park();
+            assert_eq!(fact.get(), 1);
+            // Finds the token there only if one was taken twice.
+            assert!(parker.unpark());
+        })
+    });
+    fact.set(1);
+    assert!(parker.unpark());
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    assert!(parker.try_park());
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// Two tokens, the second as soon as the first is taken, release two sleepers, and no PARKED is left behind.
+fn two_tokens_for_two_sleepers<W: Slow>() {
+    let parker = shared::<W>();
+    let sleepers = [(); 2].map(|()| {
+        let parker = parker.clone();
+        thread::spawn(move || parker.park())
+    });
+    assert!(parker.unpark());
+    while !parker.unpark() {
+        thread::yield_now();
+    }
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// A thief either gets the token or does not, and then the sleeper does.
+fn thief<W: Slow>() {
+    let parker = shared::<W>();
+    let fact = Fact::new();
+    let sleeper = {
+        let (parker, fact) = (parker.clone(), fact.clone());
+        thread::spawn(move || {
+            parker.park();
+            assert_eq!(fact.get(), 1);
+        })
+    };
+    let unparker = {
+        let (parker, fact) = (parker.clone(), fact.clone());
+        thread::spawn(move || {
+            fact.set(1);
+            assert!(parker.unpark());
+        })
+    };
+    if parker.try_park() {
+        assert_eq!(fact.get(), 1);
+        assert!(parker.unpark());
+    }
+    sleeper.join().unwrap();
+    unparker.join().unwrap();
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// The wake whose token was stolen is not the last one: whoever it reached looks, and sleeps on.
+fn thief_among_two_sleepers<W: Slow>() {
+    let parker = shared::<W>();
+    let sleepers = [(); 2].map(|()| {
+        let parker = parker.clone();
+        thread::spawn(move || {
+            parker.park();
+            assert!(parker.unpark());
+        })
+    });
+    assert!(parker.unpark());
+    if parker.try_park() {
+        assert!(parker.unpark());
+    }
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    assert!(parker.try_park());
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// A slow path that comes back early is no timeout: the clock stands still.
+fn no_early_timeout<W: Slow>() {
+    let (parker, unparker) = pair::<W>();
+    let other = thread::spawn(move || assert!(unparker.unpark()));
+    assert!(parker.park_timeout(SECOND));
+    other.join().unwrap();
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// The token is taken before the deadline or is there after it, and is published in both cases.
+fn timeout_against_unpark<W: Slow>() {
+    let parker = shared::<W>();
+    let fact = Fact::new();
+    let unparker = {
+        let (parker, fact) = (parker.clone(), fact.clone());
+        thread::spawn(move || {
+            fact.set(1);
+            assert!(parker.unpark());
+        })
+    };
+    let clock = thread::spawn(pass_deadlines);
+    let took = parker.park_timeout(SECOND);
+    assert!(!took || fact.get() == 1);
+    unparker.join().unwrap();
+    clock.join().unwrap();
+    assert_ne!(parker.try_park(), took);
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// One sleeper goes at its deadline, with a wake in its hands perhaps; the other gets the token all the same.
+fn one_sleeper_leaves<W: Slow>() {
+    let parker = shared::<W>();
+    let leaves = {
+        let parker = parker.clone();
+        thread::spawn(move || {
+            if parker.park_timeout(SECOND) {
+                assert!(parker.unpark());
+            }
+        })
+    };
+    let stays = {
+        let parker = parker.clone();
+        thread::spawn(move || parker.park())
+    };
+    let clock = thread::spawn(pass_deadlines);
+    assert!(parker.unpark());
+    leaves.join().unwrap();
+    stays.join().unwrap();
+    clock.join().unwrap();
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// Whoever goes last clears PARKED, or every later unpark would pay for a wake.
+fn both_time_out<W: Slow>() {
+    let parker = shared::<W>();
+    let sleepers = [(); 2].map(|()| {
+        let parker = parker.clone();
+        thread::spawn(move || assert!(!parker.park_timeout(SECOND)))
+    });
+    pass_deadlines();
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// A slow path that knows whether it is still there.
+struct Mortal<W> {
+    wait: W,
+    // Not loom's: it would miss the ordering that the count of std's `Arc` gives, and give a false alarm.
+    dead: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl<W: Wait> Wait for Mortal<W> {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        self.wait.wait(sleeper);
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        let dead = self.dead.clone();
+        assert!(!dead.load(std::sync::atomic::Ordering::Relaxed));
+        self.wait.wake(key);
+        assert!(!dead.load(std::sync::atomic::Ordering::Relaxed));
+    }
+}
+
+impl<W> Drop for Mortal<W> {
+    fn drop(&mut self) {
+        assert!(!self.dead.swap(true, std::sync::atomic::Ordering::Relaxed));
+    }
+}
+
+/// The owner takes the token and is gone, while the `unpark` that gave it still has to wake somebody.
+fn owner_dropped<W: Slow>() {
+    let dead = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let parker = Parker::with_wait(Mortal { wait: W::new(), dead: dead.clone() }).with_spin(Spin::off());
+    let unparker = parker.unparker();
+    let fact = Fact::new();
+    let other = {
+        let fact = fact.clone();
+        thread::spawn(move || {
+            fact.set(1);
+            assert!(unparker.unpark());
+        })
+    };
+    parker.park();
+    drop(parker);
+    assert_eq!(fact.get(), 1);
+    other.join().unwrap();
+    assert!(dead.load(std::sync::atomic::Ordering::Relaxed));
+}
+
+/// After a panic of the slow path no token is lost, and no PARKED left behind.
+fn panicking_wait<W: Slow>() {
+    let (parker, unparker) = pair::<PanicOnce<W>>();
+    let fact = Fact::new();
+    let other = {
+        let fact = fact.clone();
+        thread::spawn(move || {
+            fact.set(1);
+            assert!(unparker.unpark());
+        })
+    };
+    if catch_unwind(AssertUnwindSafe(|| parker.park())).is_err() {
+        assert_ne!(parker.state(), ParkState::Parked);
+        parker.park();
+    }
+    assert_eq!(fact.get(), 1);
+    other.join().unwrap();
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// A sleeper whose slow path panics passes on the wake that it may have got.
+fn panicking_wait_of_one_sleeper<W: Slow>() {
+    let parker = shared::<PanicOnce<W>>();
+    let panicked = Arc::new(AtomicBool::new(false));
+    let sleepers = [(); 2].map(|()| {
+        let (parker, panicked) = (parker.clone(), panicked.clone());
+        thread::spawn(move || match catch_unwind(AssertUnwindSafe(|| parker.park())) {
+            Ok(()) => assert!(parker.unpark()),
+            Err(_) => panicked.store(true, Relaxed),
+        })
+    });
+    assert!(parker.unpark());
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    assert!(parker.try_park());
+    assert_eq!(parker.state(), ParkState::Empty);
+}
