@@ -1,4 +1,5 @@
-//! The suite that runs on every slow path. `main.rs` stamps it out; a test that it forgets is dead code, and so an error.
+//! The suite that runs on every slow path. `main.rs` stamps it out; a test that it forgets is dead code, which clippy
+//! makes an error.
 
 use crate::support::{end_of_time, home, pair, rounds, threads, until, Counting, Slow};
 use atomic_parker::wait::Wait;
@@ -417,8 +418,8 @@ pub fn a_thief_takes_the_token_but_not_the_sleep<W: Slow>() {
 
 // Bugs that really happened elsewhere
 
-/// rust-lang/rust#53366, #54174, #99587: *every* unpark, also one that finds the token there, publishes what came before
-/// it. On x86 the hardware orders more than it must; this has teeth under Miri, ThreadSanitizer and on ARM.
+/// rust-lang/rust#53366, #54174, #99587: *every* unpark, also one that finds the token there, publishes what came
+/// before it. On x86 the hardware orders more than it must; this has teeth under Miri, ThreadSanitizer and on ARM.
 pub fn every_unpark_publishes<W: Slow>() {
     struct Plain(UnsafeCell<u32>);
     // SAFETY: Each is written by one thread before its unpark, and read after the park that this unpark comes before.
