@@ -1,19 +1,22 @@
 use crate::parker::Parker;
 use crate::sync;
 use crate::wait::Wait;
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::{pin, Pin};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Runs a future to completion on this thread, which sleeps while the future has nothing to do.
 ///
 /// The parker and its waker belong to the thread and are kept for the next call: only the first call on a thread
-/// allocates. A call within the poll of another one makes a pair of its own, so that neither takes the other's
-/// wake-ups; so does a call in a thread-local's destructor, if the pair of the thread is gone by then.
+/// allocates, and a call in a thread-local's destructor, if they are gone by then.
+///
+/// May be called within the poll of another call. Both share the thread's parker, and if the inner one has slept, the
+/// outer one polls once more before it does, in case that a wake-up was meant for it.
 ///
 /// A waker may outlive the call. Waking it then is harmless: at most, one later call on this thread polls its future
 /// once more than needed.
@@ -40,7 +43,16 @@ use std::time::{Duration, Instant};
 /// ```
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let mut future = pin!(future.into_future());
-    with_cached_pair(|parker, waker| drive(parker, waker, future.as_mut()))
+    on_this_thread(|thread| {
+        let mut seen = thread.taken.get();
+        always(drive(&thread.waker, future.as_mut(), || {
+            thread.park(&mut seen, |parker| {
+                parker.park();
+                true
+            });
+            Ok(())
+        }))
+    })
 }
 
 /// Runs a future on this thread for no longer than `timeout`, and returns its output or that time is up.
@@ -77,10 +89,27 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 /// assert_eq!(block_on_timeout(pending::<i32>(), Duration::from_millis(1)), Err(TimedOut));
 /// ```
 pub fn block_on_timeout<F: IntoFuture>(future: F, timeout: Duration) -> Result<F::Output, TimedOut> {
-    let expired = timeout.is_zero();
+    let mut expired = timeout.is_zero();
     let deadline = if expired { None } else { sync::deadline_after(timeout) };
     let mut future = pin!(future.into_future());
-    with_cached_pair(|parker, waker| drive_until(parker, waker, future.as_mut(), deadline, expired))
+    on_this_thread(|thread| {
+        let mut seen = thread.taken.get();
+        drive(&thread.waker, future.as_mut(), || {
+            let park = |parker: &Parker| match deadline {
+                Some(deadline) => parker.park_deadline(deadline),
+                None => {
+                    parker.park();
+                    true
+                }
+            };
+            if expired || !thread.park(&mut seen, park) {
+                return Err(TimedOut);
+            }
+            // Looked at although there was a token: the future may be one that wakes itself in every poll.
+            expired = sync::has_passed(deadline);
+            Ok(())
+        })
+    })
 }
 
 impl<W: Wait + Send + Sync + 'static> Parker<W> {
@@ -113,7 +142,10 @@ impl<W: Wait + Send + Sync + 'static> Parker<W> {
     /// assert_eq!(parker.block_on(async { 1 + 2 }), 3);
     /// ```
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
-        drive(self, &Waker::from(self.unparker()), pin!(future.into_future()))
+        always(drive(&Waker::from(self.unparker()), pin!(future.into_future()), || {
+            self.park();
+            Ok(())
+        }))
     }
 }
 
@@ -135,67 +167,64 @@ impl fmt::Display for TimedOut {
 
 impl Error for TimedOut {}
 
-fn drive<W: Wait, F: Future>(parker: &Parker<W>, waker: &Waker, mut future: Pin<&mut F>) -> F::Output {
-    let mut context = Context::from_waker(waker);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => parker.park(),
-        }
-    }
-}
-
-/// As `drive`, up to a deadline; if it has `expired` already, there is one poll.
-fn drive_until<F: Future>(
-    parker: &Parker,
+/// Polls until the future is ready; while it is not, `park` says when to poll again, or not to any more.
+#[inline]
+fn drive<F: Future, E>(
     waker: &Waker,
     mut future: Pin<&mut F>,
-    deadline: Option<Instant>,
-    mut expired: bool,
-) -> Result<F::Output, TimedOut> {
+    mut park: impl FnMut() -> Result<(), E>,
+) -> Result<F::Output, E> {
     let mut context = Context::from_waker(waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Ok(output);
         }
-        let woken = !expired
-            && match deadline {
-                Some(deadline) => parker.park_deadline(deadline),
-                None => {
-                    parker.park();
-                    true
-                }
-            };
-        if !woken {
-            return Err(TimedOut);
-        }
-        // Looked at although there was a token: the future may be one that wakes itself in every poll.
-        expired = sync::has_passed(deadline);
+        park()?;
     }
 }
 
-/// Calls `run` once, with a parker and its waker that nobody else parks on meanwhile.
+fn always<T>(result: Result<T, Infallible>) -> T {
+    match result {
+        Ok(output) => output,
+        Err(never) => match never {},
+    }
+}
+
+/// What a thread keeps for its calls.
+struct ThisThread {
+    parker: Parker,
+    waker: Waker,
+    /// How many tokens the calls on this thread have taken.
+    taken: Cell<usize>,
+}
+
+impl ThisThread {
+    #[cold]
+    fn new() -> Self {
+        let parker = Parker::new();
+        let waker = Waker::from(parker.unparker());
+        Self { parker, waker, taken: Cell::new(0) }
+    }
+
+    /// Parks, unless a call within the last poll has taken a token since `seen`: that may have been the caller's.
+    fn park(&self, seen: &mut usize, park: impl FnOnce(&Parker) -> bool) -> bool {
+        let woken = self.taken.get() != *seen || {
+            let took = park(&self.parker);
+            self.taken.set(self.taken.get().wrapping_add(1));
+            took
+        };
+        *seen = self.taken.get();
+        woken
+    }
+}
+
 #[inline]
-fn with_cached_pair<R>(mut run: impl FnMut(&Parker, &Waker) -> R) -> R {
+fn on_this_thread<R>(mut run: impl FnMut(&ThisThread) -> R) -> R {
     sync::local! {
-        // The borrow says that a call further up on this stack uses the pair. A panic gives it back.
-        static CACHE: RefCell<(Parker, Waker)> = RefCell::new(new_pair());
+        static THIS_THREAD: ThisThread = ThisThread::new();
     }
-
-    let cached = CACHE.try_with(|cache| {
-        let pair = cache.try_borrow_mut().ok()?;
-        Some(run(&pair.0, &pair.1))
-    });
-    if let Ok(Some(output)) = cached {
-        return output;
+    match THIS_THREAD.try_with(&mut run) {
+        Ok(output) => output,
+        Err(_) => run(&ThisThread::new()),
     }
-    let (parker, waker) = new_pair();
-    run(&parker, &waker)
-}
-
-#[cold]
-fn new_pair() -> (Parker, Waker) {
-    let parker = Parker::new();
-    let waker = Waker::from(parker.unparker());
-    (parker, waker)
 }
