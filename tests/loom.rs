@@ -182,22 +182,22 @@ macro_rules! check {
 check! {
     one_unpark on Condvar, ParkingLot, Spurious, Sticky;
     one_wake_by_waker on Condvar, ParkingLot;
-    each_of_several_unparks on Condvar, ParkingLot, Spurious, Sticky;
+    each_of_several_unparks on Condvar <= 4, ParkingLot <= 4, Spurious <= 4, Sticky <= 4;
     coalesced_unpark on Condvar, ParkingLot, Spurious, Sticky;
-    two_unparkers on Condvar, ParkingLot, Spurious, Sticky;
+    two_unparkers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
     three_unparkers on Condvar <= 2, ParkingLot <= 2, Spurious <= 2, Sticky <= 2;
     token_against_sleep on Condvar, ParkingLot, Spurious, Sticky;
     two_sleepers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
     two_tokens_for_two_sleepers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
-    thief on Condvar, ParkingLot, Spurious, Sticky;
-    thief_among_two_sleepers on Condvar <= 2, ParkingLot <= 2, Spurious <= 2, Sticky <= 2;
+    thief on Condvar <= 4, ParkingLot <= 4, Spurious <= 4, Sticky <= 4;
+    thief_among_two_sleepers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
     no_early_timeout on Condvar, ParkingLot, Spurious, Sticky;
     timeout_against_unpark on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
-    one_sleeper_leaves on Condvar <= 2, ParkingLot <= 2, Spurious <= 2, Sticky <= 2;
+    one_sleeper_leaves on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
     both_time_out on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
     owner_dropped on Condvar, ParkingLot, Spurious, Sticky;
     panicking_wait on Spurious, Sticky;
-    panicking_wait_of_one_sleeper on Spurious <= 3, Sticky <= 3;
+    panicking_wait_of_one_sleeper on Spurious, Sticky;
 }
 
 /// A pair that does not look before it sleeps, which would read the clock.

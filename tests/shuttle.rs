@@ -1,0 +1,287 @@
+#![cfg(all(shuttle, feature = "shuttle"))]
+//! Random and PCT schedules over scenarios that are too long for `tests/loom.rs`.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg shuttle" cargo test --release --features shuttle,parking_lot --test shuttle
+//! ```
+//!
+//! The number of schedules is fixed. A failure prints its schedule, for `shuttle::replay`. Shuttle knows no weak memory:
+//! the orderings are the business of loom.
+
+use atomic_parker::model::advance_clock;
+use atomic_parker::wait::{Condvar, Key, ParkingLot, Sleeper, Wait};
+use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
+use shuttle::rand::{thread_rng, Rng};
+use shuttle::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use shuttle::thread;
+use std::sync::Arc;
+use std::time::Duration;
+
+const SCHEDULES: usize = 10_000;
+/// How many preemptions PCT places.
+const DEPTH: usize = 4;
+const SECOND: Duration = Duration::from_secs(1);
+
+trait Slow: Wait + Send + Sync + 'static {
+    fn new() -> Self;
+}
+
+impl Slow for Condvar {
+    fn new() -> Self {
+        Condvar::new()
+    }
+}
+
+impl Slow for ParkingLot {
+    fn new() -> Self {
+        ParkingLot
+    }
+}
+
+/// Wakes are sticky, as those of an event loop. Now and then it comes back without one. Knows nothing of others.
+struct Sticky {
+    woken: shuttle::sync::Mutex<bool>,
+    changed: shuttle::sync::Condvar,
+}
+
+impl Slow for Sticky {
+    fn new() -> Self {
+        Sticky { woken: shuttle::sync::Mutex::new(false), changed: shuttle::sync::Condvar::new() }
+    }
+}
+
+impl Wait for Sticky {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        if sleeper.deadline().is_some() || thread_rng().gen_ratio(1, 4) {
+            return thread::yield_now();
+        }
+        let mut woken = self.woken.lock().unwrap();
+        while !*woken {
+            woken = self.changed.wait(woken).unwrap();
+        }
+        *woken = false;
+    }
+
+    fn wake(&self, _: Key<'_>) {
+        *self.woken.lock().unwrap() = true;
+        self.changed.notify_one();
+    }
+}
+
+/// A slow path with delays around each step, and returns without a reason.
+struct Faulty<W>(W);
+
+impl<W: Slow> Slow for Faulty<W> {
+    fn new() -> Self {
+        Faulty(W::new())
+    }
+}
+
+impl<W: Wait> Wait for Faulty<W> {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        thread::yield_now();
+        if thread_rng().gen_ratio(3, 4) {
+            self.0.wait(sleeper);
+        }
+        thread::yield_now();
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        thread::yield_now();
+        self.0.wake(key);
+        thread::yield_now();
+    }
+}
+
+type FaultyCondvar = Faulty<Condvar>;
+type FaultyParkingLot = Faulty<ParkingLot>;
+
+macro_rules! check {
+    ($($scenario:ident on $($slow:ident),+;)+) => {$(
+        #[allow(non_snake_case)]
+        mod $scenario {
+            mod random {$(
+                #[test]
+                fn $slow() {
+                    shuttle::check_random(super::super::$scenario::<super::super::$slow>, super::super::SCHEDULES);
+                }
+            )+}
+
+            mod pct {$(
+                #[test]
+                fn $slow() {
+                    let (schedules, depth) = (super::super::SCHEDULES, super::super::DEPTH);
+                    shuttle::check_pct(super::super::$scenario::<super::super::$slow>, schedules, depth);
+                }
+            )+}
+        }
+    )+};
+}
+
+check! {
+    ring on Condvar, ParkingLot, Sticky, FaultyCondvar, FaultyParkingLot;
+    every_unpark_is_seen on Condvar, ParkingLot, Sticky, FaultyCondvar, FaultyParkingLot;
+    tokens_add_up on Condvar, ParkingLot, Sticky, FaultyCondvar, FaultyParkingLot;
+    one_token_for_many_sleepers on Condvar, ParkingLot, Sticky, FaultyCondvar, FaultyParkingLot;
+    some_sleepers_time_out on Condvar, ParkingLot, FaultyCondvar, FaultyParkingLot;
+    nothing_is_left_of_timeouts on Condvar, ParkingLot, FaultyCondvar, FaultyParkingLot;
+}
+
+/// A token goes round four parkers, several times.
+fn ring<W: Slow>() {
+    const ROUNDS: usize = 5;
+    let parkers = [(); 4].map(|()| Parker::with_wait(W::new()));
+    let unparkers: Vec<Unparker<W>> = parkers.iter().map(Parker::unparker).collect();
+    let hops = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..)
+        .zip(parkers)
+        .map(|(place, parker)| {
+            let next = unparkers[(place + 1) % 4].clone();
+            let hops = hops.clone();
+            thread::spawn(move || {
+                for round in 0..ROUNDS {
+                    parker.park();
+                    assert_eq!(hops.fetch_add(1, Relaxed), 4 * round + place);
+                    assert!(next.unpark());
+                }
+                parker
+            })
+        })
+        .collect();
+    assert!(unparkers[0].unpark());
+    let parkers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    // Back where it began.
+    assert!(parkers[0].try_park());
+    assert!(parkers.iter().all(|parker| parker.state() == ParkState::Empty));
+}
+
+/// Several threads count and unpark; whoever parks until all have counted does not sleep for ever.
+fn every_unpark_is_seen<W: Slow>() {
+    const UNPARKERS: usize = 4;
+    const TIMES: usize = 5;
+    let parker = Parker::with_wait(W::new());
+    let count = Arc::new(AtomicUsize::new(0));
+    let threads = [(); UNPARKERS].map(|()| {
+        let (unparker, count) = (parker.unparker(), count.clone());
+        thread::spawn(move || {
+            for _ in 0..TIMES {
+                count.fetch_add(1, Relaxed);
+                unparker.unpark();
+            }
+        })
+    });
+    while count.load(Relaxed) < UNPARKERS * TIMES {
+        parker.park();
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    parker.try_park();
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// Several threads park, try and time out on one parker: tokens newly set = tokens taken + the one that is left.
+fn tokens_add_up<W: Slow>() {
+    const SLEEPERS: usize = 3;
+    const TIMES: usize = 4;
+    let parker = Arc::new(AtomicParker::with_wait(W::new()));
+    let (set, taken, at_home) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let counts = Arc::new((set, taken, at_home));
+    let sleepers = [(); SLEEPERS].map(|()| {
+        let (parker, counts) = (parker.clone(), counts.clone());
+        thread::spawn(move || {
+            for _ in 0..TIMES {
+                let took = match thread_rng().gen_range(0..3) {
+                    0 => parker.try_park(),
+                    1 => parker.park_timeout(SECOND),
+                    _ => {
+                        parker.park();
+                        true
+                    }
+                };
+                counts.1.fetch_add(usize::from(took), Relaxed);
+            }
+            counts.2.fetch_add(1, Relaxed);
+        })
+    });
+    let clock = thread::spawn(advance_clock);
+    // Until everyone is home: then no sleeper was forgotten.
+    let unparkers = [(); 2].map(|()| {
+        let (parker, counts) = (parker.clone(), counts.clone());
+        thread::spawn(move || {
+            while counts.2.load(Relaxed) < SLEEPERS {
+                counts.0.fetch_add(usize::from(parker.unpark()), Relaxed);
+                thread::yield_now();
+            }
+        })
+    });
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    unparkers.into_iter().for_each(|unparker| unparker.join().unwrap());
+    clock.join().unwrap();
+    let left = usize::from(parker.try_park());
+    assert_eq!(counts.0.load(Relaxed), counts.1.load(Relaxed) + left);
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// One token, passed on by each of four sleepers, with a thief about: never two of it, and no sleeper is forgotten.
+fn one_token_for_many_sleepers<W: Slow>() {
+    let parker = Arc::new(AtomicParker::with_wait(W::new()));
+    let sleepers = [(); 4].map(|()| {
+        let parker = parker.clone();
+        thread::spawn(move || {
+            for _ in 0..2 {
+                parker.park();
+                assert!(parker.unpark());
+            }
+        })
+    });
+    let thief = {
+        let parker = parker.clone();
+        thread::spawn(move || {
+            for _ in 0..4 {
+                if parker.try_park() {
+                    assert!(parker.unpark());
+                }
+                thread::yield_now();
+            }
+        })
+    };
+    assert!(parker.unpark());
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    thief.join().unwrap();
+    assert!(parker.try_park());
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// Of four sleepers two leave at their deadline; the other two get the one token, one after the other.
+fn some_sleepers_time_out<W: Slow>() {
+    let parker = Arc::new(AtomicParker::with_wait(W::new()));
+    let sleepers = [true, false, true, false].map(|leaves| {
+        let parker = parker.clone();
+        thread::spawn(move || {
+            let took = if leaves {
+                parker.park_timeout(SECOND)
+            } else {
+                parker.park();
+                true
+            };
+            assert!(!took || parker.unpark());
+        })
+    });
+    let clock = thread::spawn(advance_clock);
+    assert!(parker.unpark());
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    clock.join().unwrap();
+    assert!(parker.try_park());
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// Whoever goes last clears PARKED.
+fn nothing_is_left_of_timeouts<W: Slow>() {
+    let parker = Arc::new(AtomicParker::with_wait(W::new()));
+    let sleepers = [(); 4].map(|()| {
+        let parker = parker.clone();
+        thread::spawn(move || assert!(!parker.park_timeout(SECOND)))
+    });
+    advance_clock();
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    assert_eq!(parker.state(), ParkState::Empty);
+}
