@@ -252,8 +252,8 @@ panics_on! {
     nap: crate::support::Nap;
 }
 
-/// As `the_sleeper_may_drop_the_parker_at_once`, for rust-lang/rust#98498 and its like, but with the order of events held
-/// fast. The waker is still inside
+/// As `the_sleeper_may_drop_the_parker_at_once`, for rust-lang/rust#98498 and its like, but with the order of events
+/// held fast. The waker is still inside
 /// `wake` when the sleeper has long dropped the parker.
 #[test]
 fn the_handle_keeps_the_parker_alive_until_unpark_returns() {
