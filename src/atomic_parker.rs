@@ -238,14 +238,18 @@ impl<W: Wait> AtomicParker<W> {
     #[cold]
     pub(crate) fn sleep(&self, deadline: Option<Instant>, sleepers: Sleepers) -> bool {
         let mut expired = sync::has_passed(deadline);
+        // Whether this thread may have had the wake that another sleeper needs: it slept, and has not left since.
+        let mut owes_a_wake = false;
         while !expired {
             if !self.state.take_or_park() {
+                if owes_a_wake {
+                    self.wake();
+                }
                 return true;
             }
             let sleeper = Sleeper::new(&self.state, deadline, sleepers == Sleepers::One);
-            let on_panic = PassOn { parker: self, sleepers };
+            let on_panic = PassOn { parker: self, sleeper: &sleeper, sleepers };
             self.wait.wait(&sleeper);
-            std::mem::forget(on_panic);
 
             expired = sync::has_passed(deadline);
             if sleeper.left().is_none() && (expired || self.state.peek() == ParkState::Notified) {
@@ -255,9 +259,11 @@ impl<W: Wait> AtomicParker<W> {
                     self.wake();
                 }
             }
+            std::mem::forget(on_panic);
             if sleeper.left() == Some(true) {
                 return true;
             }
+            owes_a_wake = sleepers == Sleepers::Any && sleeper.left().is_none();
         }
         // A token that arrives together with the deadline wins.
         self.state.take()
@@ -271,15 +277,21 @@ pub(crate) enum Sleepers {
     Any,
 }
 
-/// On unwinding out of `Wait::wait`: keeps the token, and has another sleeper look in place of this one.
+/// On unwinding out of `Wait::wait`: keeps the token, also if `leave` took it before the panic, and has another sleeper
+/// look in place of this one.
 struct PassOn<'a, W: Wait> {
     parker: &'a AtomicParker<W>,
+    sleeper: &'a Sleeper<'a>,
     sleepers: Sleepers,
 }
 
 impl<W: Wait> Drop for PassOn<'_, W> {
     fn drop(&mut self) {
-        self.parker.state.abandon();
+        match self.sleeper.left() {
+            // Whoever was asleep gets the wake below.
+            Some(true) => _ = self.parker.state.notify(),
+            _ => self.parker.state.abandon(),
+        }
         if self.sleepers == Sleepers::Any {
             // A second panic, while the first one unwinds, would abort the process.
             let _ = catch_unwind(AssertUnwindSafe(|| self.parker.wake()));

@@ -20,10 +20,10 @@
 //! Two facts keep it true with any number of sleepers.
 //! 1. The only edge from PARKED to NOTIFIED is `notify`, and each time it is followed by a wake. So behind a NOTIFIED
 //!    that was made out of PARKED there is a wake that was not sent yet, or a sleeper that it reached and that has not
-//!    looked yet. Whoever takes such a token without having slept may therefore leave EMPTY behind.
-//! 2. A sleeper that looks either sleeps again, through `take_or_park`, or goes through `leave`, which puts PARKED back
-//!    if others still sleep. The slow path says whether they do, under the lock that every sleeper must pass, so no
-//!    new sleeper slips in between the count and the store.
+//!    looked yet. Whoever takes such a token and had no wake may therefore leave EMPTY behind.
+//! 2. A sleeper that had a wake either sleeps again, through `take_or_park`, or goes through `leave`, which puts PARKED
+//!    back if others still sleep. The slow path says whether they do, under the lock that every sleeper must pass, so no
+//!    new sleeper slips in between the count and the store. If the slow path does not say, the sleeper sends the wake on.
 //!
 //! A stale PARKED would cost one needless wake; a stale EMPTY would lose a thread.
 //!
