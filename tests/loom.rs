@@ -197,7 +197,7 @@ check! {
     both_time_out on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
     owner_dropped on Condvar, ParkingLot, Spurious, Sticky;
     panicking_wait on Spurious, Sticky;
-    panicking_wait_of_one_sleeper on Spurious, Sticky;
+    panicking_wait_of_one_sleeper on Spurious <= 4, Sticky <= 4;
 }
 
 /// A pair that does not look before it sleeps, which would read the clock.

@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# The negative controls of tests/loom.rs: breaks a copy of the crate in one place at a time, and requires that a model
+# fails. First each ordering of src/state.rs, weakened to Relaxed; then the protocol and the slow paths.
+#
+#   tests/weaken.sh              all of them
+#   tests/weaken.sh orderings    only the orderings
+#
+# Exits with 1 if a mutant survives, and with 2 if the control fails, or a mutant does not apply or does not build.
+set -euo pipefail
+
+only=${1:-}
+root=$(cd "$(dirname "$0")/.." && pwd)
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+export CARGO_TARGET_DIR=${WEAKEN_TARGET_DIR:-${CARGO_TARGET_DIR:-$root/target}/weaken}
+export RUSTFLAGS="--cfg loom"
+log=$copy/log
+killed=0 survived=0
+
+die() {
+    echo "weaken.sh: $*" >&2
+    exit 2
+}
+
+# Without what the models do not need: the dependencies of the other tests are slow to build, and some of them have a
+# `cfg(loom)` of their own.
+mkdir "$copy/tests" "$copy/src"
+awk '/^\[/ { skip = /dev-dependencies/ || /^\[\[/ } !skip' "$root/Cargo.toml" >"$copy/Cargo.toml"
+find "$root" -maxdepth 1 -name '*.md' -exec cp {} "$copy" \;
+cp "$root/tests/loom.rs" "$copy/tests/"
+[ ! -f "$root/Cargo.lock" ] || cp "$root/Cargo.lock" "$copy/"
+
+restore() {
+    rm -rf "$copy/src"
+    # Without the old times, by which cargo would take the last mutant for up to date.
+    cp -r "$root/src" "$copy/src"
+}
+
+build() {
+    (cd "$copy" && cargo test --release --features loom,parking_lot --test loom --no-run) >"$log" 2>&1 || return 1
+    # Cargo said that it had built this source, and not that one which it had built before was still good.
+    grep -q "Compiling atomic-parker" "$log" || die "cargo did not rebuild $1"
+}
+
+models() {
+    # A mutant can make a model run for ever: that counts as a failure.
+    (cd "$copy" && timeout 300 cargo test --release --features loom,parking_lot --test loom -q -- "$@") >"$log" 2>&1
+}
+
+# Says whether a model fails: with few preemptions first, which is quick, and only then with all.
+is_killed() {
+    ! LOOM_MAX_PREEMPTIONS=2 models || ! models
+}
+
+try() { # NAME
+    build "$1" || {
+        cat "$log" >&2
+        die "$1: does not build"
+    }
+    if is_killed; then
+        # Which one, for the reader.
+        echo "killed    $1  ($(grep -cE -- '^    [a-z_]+::[A-Za-z]+$' "$log" || true) models fail)"
+        killed=$((killed + 1))
+    else
+        echo "SURVIVED  $1"
+        survived=$((survived + 1))
+    fi
+}
+
+mutant() { # NAME FILE SED-SCRIPT
+    restore
+    sed -i "$3" "$copy/src/$2"
+    ! cmp -s "$root/src/$2" "$copy/src/$2" || die "$1: the code that it changes is gone"
+    try "$2: $1"
+}
+
+restore
+build "the control" || {
+    cat "$log" >&2
+    die "the control does not build"
+}
+models || {
+    cat "$log" >&2
+    die "the control fails"
+}
+echo "passes    the control"
+
+strong='Ordering::\(Acquire\|Release\|AcqRel\|SeqCst\)'
+while IFS=: read -r line code; do
+    code=${code%%//*}
+    count=$(grep -o "$strong" <<<"$code" | wc -l)
+    for place in $(seq "$count"); do
+        name=$(grep -o "$strong" <<<"$code" | sed -n "${place}p")
+        mutant "line $line: $name -> Relaxed" state.rs "${line}s/$strong/Ordering::Relaxed/$place"
+    done
+done < <(grep -n "$strong" "$root/src/state.rs")
+[ $((killed + survived)) -gt 0 ] || die "no ordering found in src/state.rs"
+
+if [ "$only" != orderings ]; then
+    mutant "an unpark that finds the token does not write" state.rs \
+        's/^\( *\)decode(self.0.swap(NOTIFIED.*/\1if self.peek() == ParkState::Notified { return ParkState::Notified; }\n&/'
+    mutant "take by load and store" state.rs \
+        's/\.compare_exchange(NOTIFIED, EMPTY, .*)$/.load(Ordering::Acquire).checked_sub(NOTIFIED).map(|_| self.0.store(EMPTY, Ordering::Relaxed)).ok_or(())/'
+    mutant "sleeps although the token has come" state.rs 's/if parked != Err(NOTIFIED) {/if parked != Err(NOTIFIED) || true {/'
+    mutant "leave never puts PARKED back" state.rs 's/if others { PARKED } else { EMPTY }/if others { EMPTY } else { EMPTY }/'
+    mutant "leave always leaves PARKED" state.rs 's/if others { PARKED } else { EMPTY }/if others { PARKED } else { PARKED }/'
+    mutant "abandon does nothing" state.rs 's/let _ = self.0.compare_exchange(PARKED, EMPTY, .*//'
+
+    mutant "no wake" atomic_parker.rs 's/if replaced == ParkState::Parked {/if false {/'
+    mutant "a panic passes no wake on" atomic_parker.rs 's/let _ = catch_unwind(.*//'
+    mutant "who leaves unknown others does not wake them" atomic_parker.rs \
+        '/The slow path does not know who else sleeps/ { n; s/self.wake();// }'
+    mutant "a timeout leaves PARKED" atomic_parker.rs 's/left().is_none() && (expired || /left().is_none() \&\& (/'
+    mutant "everyone thinks to be alone" atomic_parker.rs 's/deadline, sleepers == Sleepers::One)/deadline, true)/'
+
+    mutant "sleeps without a look at the state" wait/condvar.rs \
+        's/^\( *\)while sleeper.still_parked() && \(.*\) {/\1let mut slept = false;\n\1while (!std::mem::replace(\&mut slept, true) || sleeper.still_parked()) \&\& \2 {/'
+    mutant "wakes without the lock" wait/condvar.rs 's/drop(lock(&self.asleep));//'
+    mutant "leaves outside the lock" wait/condvar.rs \
+        's/sleeper.leave(\*asleep > 0);/let others = *asleep > 0; drop(asleep); sleeper.leave(others);/'
+    mutant "sees nobody else" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(false)/'
+    mutant "always sees others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(true)/'
+
+    mutant "sleeps without a look at the state" wait/parking_lot.rs 's/|| sleeper.still_parked()/|| true/'
+    mutant "a timeout sees nobody else" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(false)/'
+    mutant "a timeout always sees others" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(true)/'
+    mutant "the woken one sees nobody else" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(false)/'
+    mutant "the woken one always sees others" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(true)/'
+    mutant "the woken one does not leave" wait/parking_lot.rs 's/if !matches!(result, ParkResult::TimedOut)/if matches!(result, ParkResult::Invalid)/'
+fi
+
+echo "$killed killed, $survived survived"
+[ "$survived" -eq 0 ]
