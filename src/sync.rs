@@ -170,13 +170,14 @@ mod imp {
         }
 
         pub(crate) fn notify_one(&self) {
-            let mut timed = lock(&TIMED);
             // One with a deadline comes first: it may be about to leave, and std does not say who gets the notification.
-            if let Some(place) = timed.waits.iter().position(|wait| wait.0 == self.address()) {
-                timed.waits.remove(place);
-                TIMED_CHANGED.notify_all();
-            } else {
-                self.0.notify_one();
+            let mut timed = lock(&TIMED);
+            let first = timed.waits.iter().position(|wait| wait.0 == self.address());
+            let taken = first.map(|place| timed.waits.remove(place));
+            drop(timed);
+            match taken {
+                Some(_) => TIMED_CHANGED.notify_all(),
+                None => self.0.notify_one(),
             }
         }
 

@@ -196,7 +196,7 @@ check! {
     one_sleeper_leaves on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
     both_time_out on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
     owner_dropped on Condvar, ParkingLot, Spurious, Sticky;
-    panicking_wait on Spurious, Sticky;
+    panicking_wait on Condvar, ParkingLot, Spurious, Sticky;
     panicking_wait_of_one_sleeper on Spurious <= 4, Sticky <= 4;
 }
 
@@ -542,7 +542,7 @@ fn owner_dropped<W: Slow>() {
     assert!(dead.load(std::sync::atomic::Ordering::Relaxed));
 }
 
-/// After a panic of the slow path no token is lost, and no PARKED left behind.
+/// After a panic of the slow path no token is lost, also if `leave` took it before, and no PARKED is left behind.
 fn panicking_wait<W: Slow>() {
     let (parker, unparker) = pair::<PanicOnce<W>>();
     let fact = Fact::new();
