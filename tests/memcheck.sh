@@ -6,5 +6,5 @@ binary=$(cargo test --features parking_lot --test it --no-run --message-format=j
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 [ -n "$binary" ] || { echo "memcheck: no test binary was built" >&2; exit 1; }
 # One test at a time: valgrind runs one thread at a time anyway.
-valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --fair-sched=yes \
+valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --fair-sched=yes \
     "$binary" --test-threads=1 "$@"
