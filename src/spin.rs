@@ -10,7 +10,8 @@
 //! Manasse, Owicki, SOSP 1991). What is left to do is not to look where it does not pay.
 //!
 //! - Each look that finds the token earns `S` less its length as *credit*; each one that fails spends its own length. With
-//!   credit, the parker looks at every wait, for about twice as long as the looks that paid.
+//!   credit, the parker looks at every wait: at first for `S`; by a quarter less after each look that failed in a long
+//!   wait, down to twice what pays; twice as long after one that failed in a wait that was over soon.
 //! - Without credit it backs off: after `k` failures in a row it sleeps at once for a number of waits that is drawn
 //!   evenly from 1 to `2^(k+1) - 1`, with `k` at most 10, and then tries one look of length `S`.
 //! - A wait that was slept through, and nevertheless was over soon, is a *hint* that looking would have paid, and cuts the
@@ -34,7 +35,8 @@
 //!    looks, `11 S` in all. After it there is one look in `2^10` waits on average, and it costs `S`.
 //! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that was
 //!    fixed before them. While there is credit, every wait is looked at, so a short one costs what always looking pays, and a
-//!    long one at most `2 S`, which that pays too. While there is none, a short wait that is slept through costs up to `S`
+//!    long one at most `2 S`, which that pays too. A look may have been shortened, and miss a short wait for up to `2 S`; but
+//!    that doubles it again, so each miss has its own long wait before, at which it saved. While there is none, a short wait that is slept through costs up to `S`
 //!    more. Let a share `q` of the waits be long. If `q >= 1/2`, always looking pays at least `2 q S >= S` a wait, and we
 //!    at most `2 S`. If `q < 1/2`, a pause of level `k` is `2^k` waits on average without hints, and the look at its end
 //!    fails with probability `q`, so at most `1 + 2q + ... + (2q)^10 <= 11` waits are slept through before a look pays, and
@@ -215,9 +217,10 @@ impl Learner {
         // token: that was luck, not looking.
         if found && took <= self.sleep_cost {
             self.levels = Levels::default();
-            self.credit = (self.credit + (self.sleep_cost - took)).min(MAX_CREDIT);
-            let wanted = 2 * took + self.sleep_cost / 16;
-            self.reach = wanted.max(self.reach - self.reach / 8).min(self.sleep_cost);
+            // An advance of `S`, so that one failure does not end what has just begun.
+            let credit = self.credit.max(self.sleep_cost);
+            self.credit = (credit + (self.sleep_cost - took)).min(MAX_CREDIT);
+            self.reach = self.reach.max(2 * took + MIN_COST).min(self.sleep_cost);
         } else if self.credit > took {
             self.credit -= took;
         } else {
@@ -243,8 +246,13 @@ impl Learner {
         } else {
             self.sleep_cost += (seen - self.sleep_cost) / 16;
         }
-        self.reach = self.reach.min(self.sleep_cost);
-        if looked.unwrap_or(0).saturating_add(slept) > HINT {
+        let soon = looked.unwrap_or(0).saturating_add(slept) <= HINT;
+        if looked.is_some() && self.credit > 0 {
+            // Further if it was close; else less far, down to what pays.
+            self.reach = if soon { 2 * self.reach } else { self.reach - self.reach / 4 };
+        }
+        self.reach = self.reach.clamp(MIN_COST, self.sleep_cost);
+        if !soon {
             return;
         }
         if looked.is_some() {

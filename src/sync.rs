@@ -114,8 +114,8 @@ mod imp {
         TIMED_CHANGED.notify_all();
     }
 
-    /// The waits with a deadline, of all condition variables: of no use to a model checker is a thread that looks at the
-    /// clock for ever, so they sleep until it is advanced.
+    /// The waits with a deadline, of all condition variables. They sleep until the clock is advanced: a thread that looks
+    /// at it for ever is of no use to a model checker.
     struct Timed {
         /// The address of the condition variable, and a number of their own.
         waits: Vec<(usize, usize)>,
@@ -170,7 +170,7 @@ mod imp {
         }
 
         pub(crate) fn notify_one(&self) {
-            // One with a deadline comes first: it may be about to leave, and std does not say who gets the notification.
+            // One with a deadline comes first: it may be about to leave, and std does not say who is notified.
             let mut timed = lock(&TIMED);
             let first = timed.waits.iter().position(|wait| wait.0 == self.address());
             let taken = first.map(|place| timed.waits.remove(place));
