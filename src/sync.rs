@@ -114,8 +114,8 @@ mod imp {
         TIMED_CHANGED.notify_all();
     }
 
-    /// The waits with a deadline, of all condition variables. They sleep until the clock is advanced: a thread that looks
-    /// at it for ever is of no use to a model checker.
+    /// The waits with a deadline, of all condition variables. They sleep until the clock is advanced: a thread that
+    /// looks at it for ever is of no use to a model checker.
     struct Timed {
         /// The address of the condition variable, and a number of their own.
         waits: Vec<(usize, usize)>,

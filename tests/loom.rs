@@ -12,8 +12,8 @@
 //!
 //! - Load buffering, and a load that reads from a store which comes later in the same execution.
 //! - `SeqCst`: loom takes it for `AcqRel`, and knows its total order only for fences. Nothing here uses it.
-//! - The real slow paths below the facade: futexes, the hash table of `parking_lot_core` (a queue under one lock stands for
-//!   it), real time (the clock stands still until `advance_clock`), poisoned locks.
+//! - The real slow paths below the facade: futexes, the hash table of `parking_lot_core` (a queue under one lock stands
+//!   for it), real time (the clock stands still until `advance_clock`), poisoned locks.
 //! - Which sleeper a condition variable picks: here the one that sleeps longest or one with a deadline, in reality any.
 //! - The counts of `std::sync::Arc`: they are taken to be right, and order nothing here.
 //! - The look before the sleep (`Spin`): in a model there is no other CPU, so it looks at nothing.

@@ -5,8 +5,8 @@
 //! RUSTFLAGS="--cfg shuttle" cargo test --release --features shuttle,parking_lot --test shuttle
 //! ```
 //!
-//! The number of schedules is fixed. A failure prints its schedule, for `shuttle::replay`. Shuttle knows no weak memory:
-//! the orderings are the business of loom.
+//! The number of schedules is fixed. A failure prints its schedule, for `shuttle::replay`. Shuttle knows no weak
+//! memory: the orderings are the business of loom.
 
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Key, ParkingLot, Sleeper, Wait};

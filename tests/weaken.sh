@@ -44,7 +44,8 @@ build() {
 
 models() {
     # A mutant can make a model run for ever: that counts as a failure.
-    (cd "$copy" && timeout 300 cargo test --release --features loom,parking_lot --test loom -q -- --nocapture) >"$log" 2>&1
+    (cd "$copy" && timeout 300 cargo test --release --features loom,parking_lot --test loom -q -- --nocapture) \
+        >"$log" 2>&1
 }
 
 # Which models failed. Not from the summary: a deadlock in a model that unwinds into another one aborts the run.
@@ -110,12 +111,16 @@ done < <(grep -n "$strong" "$root/src/state.rs")
 
 if [ "$only" != orderings ]; then
     mutant "an unpark that finds the token does not write" state.rs \
-        's/^\( *\)decode(self.0.swap(NOTIFIED.*/\1if self.peek() == ParkState::Notified { return ParkState::Notified; }\n&/'
+        '/decode(self.0.swap(NOTIFIED/i if self.peek() == ParkState::Notified { return ParkState::Notified; }'
+    by_store='.map(|_| self.0.store(EMPTY, Ordering::Relaxed)).ok_or(())'
     mutant "take by load and store" state.rs \
-        's/\.compare_exchange(NOTIFIED, EMPTY, .*)$/.load(Ordering::Acquire).checked_sub(NOTIFIED).map(|_| self.0.store(EMPTY, Ordering::Relaxed)).ok_or(())/'
-    mutant "sleeps although the token has come" state.rs 's/if parked != Err(NOTIFIED) {/if parked != Err(NOTIFIED) || true {/'
-    mutant "leave never puts PARKED back" state.rs 's/if others { PARKED } else { EMPTY }/if others { EMPTY } else { EMPTY }/'
-    mutant "leave always leaves PARKED" state.rs 's/if others { PARKED } else { EMPTY }/if others { PARKED } else { PARKED }/'
+        "s/\.compare_exchange(NOTIFIED, EMPTY, .*)$/.load(Ordering::Acquire).checked_sub(NOTIFIED)$by_store/"
+    mutant "sleeps although the token has come" state.rs \
+        's/if parked != Err(NOTIFIED) {/if parked != Err(NOTIFIED) || true {/'
+    mutant "leave never puts PARKED back" state.rs \
+        's/if others { PARKED } else { EMPTY }/if others { EMPTY } else { EMPTY }/'
+    mutant "leave always leaves PARKED" state.rs \
+        's/if others { PARKED } else { EMPTY }/if others { PARKED } else { PARKED }/'
     mutant "abandon does nothing" state.rs 's/let _ = self.0.compare_exchange(PARKED, EMPTY, .*//'
 
     mutant "no wake" atomic_parker.rs 's/if replaced == ParkState::Parked {/if false {/'
@@ -127,8 +132,9 @@ if [ "$only" != orderings ]; then
     mutant "a timeout leaves PARKED" atomic_parker.rs 's/left().is_none() && (expired || /left().is_none() \&\& (/'
     mutant "everyone thinks to be alone" atomic_parker.rs 's/deadline, sleepers == Sleepers::One)/deadline, true)/'
 
+    no_reason='!(sleeper.still_parked() \&\& \1)'
     mutant "sleeps without a look at the state" wait/condvar.rs \
-        's/^\( *\)while sleeper.still_parked() && \(.*\) {/\1let mut slept = false;\n\1while (!std::mem::replace(\&mut slept, true) || sleeper.still_parked()) \&\& \2 {/'
+        "s/while sleeper.still_parked() && \(.*\) {/for turn in 0.. { if turn > 0 \&\& $no_reason { break; }/"
     mutant "wakes without the lock" wait/condvar.rs 's/drop(lock(&self.asleep));//'
     mutant "leaves outside the lock" wait/condvar.rs \
         's/sleeper.leave(\*asleep > 0);/let others = *asleep > 0; drop(asleep); sleeper.leave(others);/'
