@@ -1,4 +1,5 @@
 use crate::parker::Parker;
+use crate::spin::Spin;
 use crate::sync;
 use crate::wait::Wait;
 use std::cell::Cell;
@@ -28,8 +29,8 @@ use std::time::Duration;
 /// # Cost
 ///
 /// No lock, no system call and, but for the first call, no allocation for a future that is ready, or that is woken
-/// while it is polled. Otherwise the thread sleeps as in [`Parker::park`]: for as long as it takes. For a limit, see
-/// [`block_on_timeout`].
+/// while it is polled. Otherwise the thread sleeps as in [`Parker::park`], with [`Spin::adaptive`]: for as long as it
+/// takes. For a limit, see [`block_on_timeout`].
 ///
 /// # Panics
 ///
@@ -201,7 +202,8 @@ struct ThisThread {
 impl ThisThread {
     #[cold]
     fn new() -> Self {
-        let parker = Parker::new();
+        // Hand-offs between a thread that waits and one that works are what it is for.
+        let parker = Parker::new().with_spin(Spin::adaptive());
         let waker = Waker::from(parker.unparker());
         Self { parker, waker, taken: Cell::new(0) }
     }

@@ -148,9 +148,9 @@ impl Spin {
 }
 
 impl Default for Spin {
-    /// The policy of [`Parker::new`](crate::Parker::new): [`adaptive`](Spin::adaptive).
+    /// The policy of [`Parker::new`](crate::Parker::new): [`off`](Spin::off).
     fn default() -> Self {
-        Self::adaptive()
+        Self::off()
     }
 }
 
