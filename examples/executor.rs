@@ -80,8 +80,8 @@ impl Shared {
 
     /// Wakes one worker that sleeps, if any does. The others on the way to it get a token each.
     ///
-    /// That is the whole protocol. A worker parks only after it has looked at every queue. If it looked too early to see the
-    /// task, its token is not taken before it parks, and then the park returns at once and it looks again,
+    /// That is the whole protocol. A worker parks only after it has looked at every queue. If it looked too early to
+    /// see the task, its token is not taken before it parks, and then the park returns at once and it looks again,
     /// and sees it: what came before the token happens-before the return of the park that takes it. So either a
     /// worker was asleep, and is awake now, or all of them are awake, and none will sleep before it has looked again.
     fn wake_one(&self) {

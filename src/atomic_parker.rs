@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 /// # Memory ordering
 ///
 /// Everything before *every* `unpark` up to the moment when the token is consumed, the coalesced ones included,
-/// happens-before the return of the park that consumes it. Nothing else is ordered: not an `unpark` that comes after, not a
-/// park that times out, not [`state`](AtomicParker::state).
+/// happens-before the return of the park that consumes it. Nothing else is ordered: not an `unpark` that comes after,
+/// not a park that times out, not [`state`](AtomicParker::state).
 ///
 /// # Cost
 ///
@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 /// # Sharing by raw pointer
 ///
 /// `unpark` uses the parker after it has published the token: it may still have to wake the sleeper. All methods borrow
-/// `self`, so with references, `Arc` and `static` that is no concern. With a raw pointer it is: the thread that consumes
-/// the token must not free the parker before that `unpark` has *returned*, and the token is no proof of that. Share the
-/// parker by `Arc`, or use [`Parker`](crate::Parker) and [`Unparker`](crate::Unparker), which do.
+/// `self`, so with references, `Arc` and `static` that is no concern. With a raw pointer it is: the thread that
+/// consumes the token must not free the parker before that `unpark` has *returned*, and the token is no proof of that.
+/// Share the parker by `Arc`, or use [`Parker`](crate::Parker) and [`Unparker`](crate::Unparker), which do.
 ///
 /// # Panics
 ///
@@ -152,9 +152,9 @@ impl<W: Wait> AtomicParker<W> {
     /// Sleeps until the token is there, but no longer than `timeout`; returns whether it took the token.
     ///
     /// Returns false only at or after the end of that time, never earlier, and a token that arrives together
-    /// with it wins. A zero `timeout` does not sleep; one too large for the clock, as `Duration::MAX`, is for ever. If the token is there, this is
-    /// one atomic operation: no system call, no look at the clock. If it returns true, it synchronizes with every
-    /// `unpark` up to then.
+    /// with it wins. A zero `timeout` does not sleep; one too large for the clock, as `Duration::MAX`, is for ever. If
+    /// the token is there, this is one atomic operation: no system call, no look at the clock. If it returns true,
+    /// it synchronizes with every `unpark` up to then.
     ///
     /// # Examples
     ///
@@ -317,8 +317,8 @@ impl<W: Wait + Sync + 'static> AtomicParker<W> {
     pub fn waker(&'static self) -> Waker {
         #[allow(unsafe_code)]
         // SAFETY: The data pointer comes from a `'static` shared reference to `Self`, so it is valid for reads for
-        // ever, and `Self` is `Sync`, so any thread may use it. The functions of the table take it for just that, own nothing and release
-        // nothing, so clone and drop have nothing to keep in step.
+        // ever, and `Self` is `Sync`, so any thread may use it. The functions of the table take it for just that, own
+        // nothing and release nothing, so clone and drop have nothing to keep in step.
         unsafe {
             Waker::from_raw(Self::raw_waker((self as *const Self).cast()))
         }

@@ -3,8 +3,8 @@
 //! A *parker* holds a token. [`park`](Parker::park) sleeps until the token is there and takes it,
 //! [`unpark`](Unparker::unpark) sets it. It is what an executor puts its idle threads to sleep with.
 //!
-//! [`std::thread::park`] is not safe for that. Its token belongs to the thread, so any library that parks in between can
-//! eat it, and the wake-up is lost. A parker of this crate belongs to you: nobody else can take its token.
+//! [`std::thread::park`] is not safe for that. Its token belongs to the thread, so any library that parks in between
+//! can eat it, and the wake-up is lost. A parker of this crate belongs to you: nobody else can take its token.
 //!
 //! ```
 //! let (parker, unparker) = atomic_parker::pair();
@@ -27,33 +27,33 @@
 //! # Guarantees
 //!
 //! 1. An `unpark` before a park is not lost. Any number of `unpark`s before a park make one token.
-//! 2. No spurious return, ever. A timed park returns false only at or after its deadline, and a token that arrives together
-//!    with the deadline wins.
+//! 2. No spurious return, ever. A timed park returns false only at or after its deadline, and a token that arrives
+//!    together with the deadline wins.
 //! 3. Every `unpark` before the token is consumed, the coalesced ones too, happens-before the return of the park that
 //!    consumes it.
 //! 4. Several threads may park on one [`AtomicParker`]: each token releases exactly one, and none is forgotten.
-//! 5. `unpark` is lock-free, and makes no system call unless it finds somebody asleep. A park that finds the token makes
-//!    none either, and does not read the clock.
+//! 5. `unpark` is lock-free, and makes no system call unless it finds somebody asleep. A park that finds the token
+//!    makes none either, and does not read the clock.
 //! 6. Nothing here panics on its own account. `Duration::MAX` is for ever, a deadline in the past is now.
 //! 7. `unpark` never touches memory that its handle does not keep alive; see
 //!    [`AtomicParker`](AtomicParker#sharing-by-raw-pointer) for what that leaves to you.
 //!
 //! # The slow path
 //!
-//! How a thread sleeps is the type parameter `W`: a mutex and a condition variable by default, the queues of `parking_lot_core` for
-//! a parker of one byte, or your own event loop. See [`wait`].
+//! How a thread sleeps is the type parameter `W`: a mutex and a condition variable by default, the queues of
+//! `parking_lot_core` for a parker of one byte, or your own event loop. See [`wait`].
 //!
 //! # Spinning
 //!
 //! With [`Spin::adaptive`], a [`Parker`] looks at its token for a moment before it sleeps if it has learned that this
-//! pays, and only then. That makes hand-offs between two cores some hundred times faster, and costs a few per cent of the processor
-//! time of a park where it does not pay, so it is not the default. [`block_on`] does it. An [`AtomicParker`], which has
-//! nowhere to keep what it learns, never does.
+//! pays, and only then. That makes hand-offs between two cores some hundred times faster, and costs processor
+//! time where short waits and long ones alternate, so it is not the default. [`block_on`] does it. An
+//! [`AtomicParker`], which has nowhere to keep what it learns, never does.
 //!
 //! # Model checking
 //!
-//! Under `--cfg loom` with the feature `loom`, the crate runs on the types of loom, and a crate built on it can check its
-//! own code:
+//! Under `--cfg loom` with the feature `loom`, the crate runs on the types of loom, and a crate built on it can check
+//! its own code:
 //!
 //! ```toml
 //! [features]
@@ -67,11 +67,11 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release --features loom
 //! ```
 //!
-//! In a model, [`AtomicParker::new`] and the like are not `const`, parkers never look before they sleep, and the clock stands
-//! still until the model calls `atomic_parker::model::advance_clock`, which lets all deadlines pass. `ParkingLot` runs on a model of the
-//! queues of `parking_lot_core`. loom does not see the counts of `Arc`, real futexes, real time, or what a processor
-//! does beyond the C11 memory model as loom knows it. With `--cfg shuttle` and the feature `shuttle`, the same holds
-//! for shuttle. Either feature without its `--cfg` changes nothing.
+//! In a model, [`AtomicParker::new`] and the like are not `const`, parkers never look before they sleep, and the clock
+//! stands still until the model calls `atomic_parker::model::advance_clock`, which lets all deadlines pass.
+//! `ParkingLot` runs on a model of the queues of `parking_lot_core`. loom does not see the counts of `Arc`, real
+//! futexes, real time, or what a processor does beyond the C11 memory model as loom knows it. With `--cfg shuttle` and
+//! the feature `shuttle`, the same holds for shuttle. Either feature without its `--cfg` changes nothing.
 //!
 //! # Features
 //!

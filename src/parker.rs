@@ -193,8 +193,8 @@ impl<W> Parker<W> {
     ///
     /// # Safety
     ///
-    /// `raw` must come from [`Parker::into_raw`] with the same `W`, and must be used for this only once. If `W` is not `Send` and `Sync`, it
-    /// must still be on the thread that it came from.
+    /// `raw` must come from [`Parker::into_raw`] with the same `W`, and must be used for this only once. If `W` is not
+    /// `Send` and `Sync`, it must still be on the thread that it came from.
     ///
     /// # Examples
     ///

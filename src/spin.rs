@@ -1,26 +1,27 @@
 //! The spin policy: for how long a parker looks at its token before it goes to sleep.
 //!
-//! A pure state machine over durations. It reads no clock and no atomic; [`Parker`](crate::Parker) does both, and tells it
-//! what came of each look.
+//! A pure state machine over durations. It reads no clock and no atomic; [`Parker`](crate::Parker) does both, and tells
+//! it what came of each look.
 //!
 //! # The idea
 //!
-//! Let `S` be what one block-and-wake costs: 20 µs at most, and about as much as the shorter sleeps take of late. Looking for at most `S` before sleeping never costs more than twice what the
-//! sleep alone costs, and for a wait shorter than `S` it costs the wait alone (competitive spinning: Karlin, Li,
-//! Manasse, Owicki, SOSP 1991). What is left to do is not to look where it does not pay.
+//! Let `S` be what one block-and-wake costs: 20 µs at most, and about as much as the shorter sleeps take of late.
+//! Looking for at most `S` before sleeping never costs more than twice what the sleep alone costs, and for a wait
+//! shorter than `S` it costs the wait alone (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). What is
+//! left to do is not to look where it does not pay.
 //!
-//! - Each look that finds the token earns `S` less its length as *credit*; each one that fails spends its own length. With
-//!   credit, the parker looks at every wait: at first for `S`; by a quarter less after each look that failed in a long
-//!   wait, down to twice what pays; twice as long after one that failed in a wait that was over soon.
+//! - Each look that finds the token earns `S` less its length as *credit*; each one that fails spends its own length.
+//!   With credit, the parker looks at every wait: at first for `S`; by a quarter less after each look that failed in a
+//!   long wait, down to twice what pays; twice as long after one that failed in a wait that was over soon.
 //! - Without credit it backs off: after `k` failures in a row it sleeps at once for a number of waits that is drawn
 //!   evenly from 1 to `2^(k+1) - 1`, with `k` at most 10, and then tries one look of length `S`.
-//! - A wait that was slept through, and nevertheless was over soon, is a *hint* that looking would have paid, and cuts the
-//!   pause to a part drawn evenly. So a parker that was idle for hours is awake to a burst after a few waits.
-//! - Hints lie where a sleeping thread is woken at once but a looking one is in the way, on one core or among more threads
-//!   than cores. Each look that fails in a wait that is over soon after it adds to the *doubt* `d`, at most 10; a hint counts with
-//!   probability `2^-d`. A look that pays clears all doubt.
-//! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for the
-//!   lesson again and again.
+//! - A wait that was slept through, and nevertheless was over soon, is a *hint* that looking would have paid, and cuts
+//!   the pause to a part drawn evenly. So a parker that was idle for hours is awake to a burst after a few waits.
+//! - Hints lie where a sleeping thread is woken at once but a looking one is in the way, on one core or among more
+//!   threads than cores. Each look that fails in a wait that is over soon after it adds to the *doubt* `d`, at most 10;
+//!   a hint counts with probability `2^-d`. A look that pays clears all doubt.
+//! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for
+//!   the lesson again and again.
 //!
 //! A look that was preempted, and so took much longer than it was meant to, counts as failed, even if it found
 //! the token: that is how threads on one core hand each other the token.
@@ -33,15 +34,16 @@
 //!    sleep of `S`.
 //! 2. **Long waits only, longer than a hint: at most `1 + 2^-10` once warmed up.** Every look fails. The warm-up is 11
 //!    looks, `11 S` in all. After it there is one look in `2^10` waits on average, and it costs `S`.
-//! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that was
-//!    fixed before them. While there is credit, every wait is looked at, so a short one costs what always looking pays, and a
-//!    long one at most `2 S`, which that pays too. A look may have been shortened, and miss a short wait for up to `2 S`; but
-//!    that doubles it again, so each miss has its own long wait before, at which it saved. While there is none, a short wait that is slept through costs up to `S`
-//!    more. Let a share `q` of the waits be long. If `q >= 1/2`, always looking pays at least `2 q S >= S` a wait, and we
-//!    at most `2 S`. If `q < 1/2`, a pause of level `k` is `2^k` waits on average without hints, and the look at its end
-//!    fails with probability `q`, so at most `1 + 2q + ... + (2q)^10 <= 11` waits are slept through before a look pays, and
-//!    the credit that it starts to build has the better odds. This happens anew each time credit is exhausted, which
-//!    takes long waits worth as much, that always looking pays twice.
+//! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that
+//!    was fixed before them. While there is credit, every wait is looked at, so a short one costs what always looking
+//!    pays, and a long one at most `2 S`, which that pays too. A look may have been shortened, and miss a short wait
+//!    for up to `2 S`; but that doubles it again, so each miss has its own long wait before, at which it saved. While
+//!    there is none, a short wait that is slept through costs up to `S` more. Let a share `q` of the waits be long. If
+//!    `q >= 1/2`, always looking pays at least `2 q S >= S` a wait, and we at most `2 S`. If `q < 1/2`, a pause of
+//!    level `k` is `2^k` waits on average without hints, and the look at its end fails with probability `q`, so at most
+//!    `1 + 2q + ... + (2q)^10 <= 11` waits are slept through before a look pays, and the credit that it starts to build
+//!    has the better odds. This happens anew each time credit is exhausted, which takes long waits worth as much, that
+//!    always looking pays twice.
 //!
 //! The draws matter. Against an adversary that sees the parker's state, no policy could have 2 and 3 together: it would
 //! answer each look with a long wait, and each sleep with a short one.
@@ -54,8 +56,8 @@ use std::time::Duration;
 
 /// The most that `S`, what one block-and-wake costs, is taken for, in nanoseconds; also the first guess.
 ///
-/// Measured hand-offs between sleeping threads on two idle cores take 20 to 60 µs, most of which is the wake-up of an idle
-/// core; where the core is busy anyway, 2 to 5 µs.
+/// Measured hand-offs between sleeping threads on two idle cores take 20 to 60 µs, most of which is the wake-up of an
+/// idle core; where the core is busy anyway, 2 to 5 µs.
 const MAX_COST: u32 = 20_000;
 
 /// The least that `S` is taken for.

@@ -22,8 +22,8 @@ impl<W> Shared<W> {
 
 /// The side that wakes: a handle of one pointer that sets the token of a [`Parker`].
 ///
-/// Any thread may use it, and it stays valid after the `Parker` is gone: then an `unpark` sets a token that nobody will take.
-/// It becomes a [`Waker`] without a further allocation.
+/// Any thread may use it, and it stays valid after the `Parker` is gone: then an `unpark` sets a token that nobody will
+/// take. It becomes a [`Waker`] without a further allocation.
 ///
 /// For memory ordering, cost and panics see [`AtomicParker`].
 ///

@@ -1,7 +1,7 @@
 //! The parkers that the benches compare. This is the one place that says which there are.
 //!
-//! A bench puts `mod contenders;` at its crate root and runs [`for_each_contender!`]; what it measures, it writes once, over
-//! the trait [`Contender`]. Without `--features parking_lot` the contenders on `ParkingLot` are not there.
+//! A bench puts `mod contenders;` at its crate root and runs [`for_each_contender!`]; what it measures, it writes once,
+//! over the trait [`Contender`]. Without `--features parking_lot` the contenders on `ParkingLot` are not there.
 //!
 //! To add a contender: `impl Contender`, or a line in `ours!`, and its name in the list of `for_each_contender!`.
 

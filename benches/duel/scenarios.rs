@@ -13,8 +13,8 @@ pub struct Scenario {
     /// By which it is chosen on the command line.
     pub name: &'static str,
     pub what: What,
-    /// The rows of the table, one for each value that a slice gives: a name, and what the ratio of ours to the best peer should
-    /// not exceed. All values are nanoseconds.
+    /// The rows of the table, one for each value that a slice gives: a name, and what the ratio of ours to the best
+    /// peer should not exceed. All values are nanoseconds.
     pub values: &'static [(&'static str, f64)],
     /// Whether the bare swaps, or two threads that only spin, make sense here.
     pub with_floor: bool,

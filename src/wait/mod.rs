@@ -33,13 +33,14 @@ use std::time::{Duration, Instant};
 ///
 /// # The contract
 ///
-/// - **(a)** Returning from `wait` is only a hint. The parker looks at the token again, and at the clock, and calls `wait`
-///   once more if need be. So `wait` may return early, for any reason, at any time.
-/// - **(b)** A [`wake`](Wait::wake) that comes after [`Sleeper::still_parked`] turned false must not be missed: look
-///   at `still_parked` in a way that is atomic with respect to your own `wake`. Either look under a mutex that `wake`
-///   locks too, or have a `wake` that is sticky: one that comes too early makes the next sleep return at once, as the notifier
-///   of an event loop does. With a sticky `wake` you need not look at all.
-/// - **(c)** No memory ordering is promised here. The parker orders an `unpark` before the park that consumes its token.
+/// - **(a)** Returning from `wait` is only a hint. The parker looks at the token again, and at the clock, and calls
+///   `wait` once more if need be. So `wait` may return early, for any reason, at any time.
+/// - **(b)** A [`wake`](Wait::wake) that comes after [`Sleeper::still_parked`] turned false must not be missed: look at
+///   `still_parked` in a way that is atomic with respect to your own `wake`. Either look under a mutex that `wake`
+///   locks too, or have a `wake` that is sticky: one that comes too early makes the next sleep return at once, as the
+///   notifier of an event loop does. With a sticky `wake` you need not look at all.
+/// - **(c)** No memory ordering is promised here. The parker orders an `unpark` before the park that consumes its
+///   token.
 ///
 /// One `wake` may wake more than one sleeper, but must wake at least one that sleeps, if there is one.
 ///
@@ -53,9 +54,10 @@ use std::time::{Duration, Instant};
 /// # Panics
 ///
 /// If `wait` panics, the panic reaches the caller of the park, the token is not consumed, and the parker stays usable;
-/// another sleeper is woken, if there is one, in case that the wake was meant for it. If `wake` panics, the panic reaches
-/// the caller of `unpark`, or of a park that sends a wake on to another sleeper. The token of that `unpark` is set by
-/// then, but those asleep were not told: they see it when their sleep ends for another reason.
+/// another sleeper is woken, if there is one, in case that the wake was meant for it. If `wake` panics, the panic
+/// reaches the caller of `unpark`, or of a park that sends a wake on to another sleeper, and loses the token that it
+/// took. The token of that `unpark` is set by then, but those asleep were not told: they see it when their sleep ends
+/// for another reason.
 ///
 /// # Examples
 ///
@@ -154,8 +156,8 @@ impl<'a> Sleeper<'a> {
     /// Optional (see "Several sleepers" in [`Wait`]). Call it at the end of `wait`, in a place that a new sleeper of
     /// the same parker must pass too before it looks at [`still_parked`](Sleeper::still_parked), so that the answer
     /// is true when it is acted on: under your mutex, say. `others_asleep` counts the threads that are in `wait` and
-    /// have not yet left. A false `false` can lose those threads, a false `true` costs a needless wake. A further call in the
-    /// same sleep does nothing.
+    /// have not yet left. A false `false` can lose those threads, a false `true` costs a needless wake. A further call
+    /// in the same sleep does nothing.
     ///
     /// Lock-free; if it consumes the token, that synchronizes with every `unpark` before.
     pub fn leave(&self, others_asleep: bool) {
