@@ -278,7 +278,7 @@ impl<W: Wait> Parker<W> {
         if looks {
             (found, took) = self.look(budget, deadline);
         }
-        if budget > 0 {
+        if budget > 0 && learner.learns() {
             // Where there is no other CPU, the look has failed for free, and the next will be wanted later.
             learner.looked(took, found);
             share(learner.levels());

@@ -181,9 +181,14 @@ impl Learner {
         Self { spin, grown: false, levels, skip: 0, credit: 0, reach: MAX_COST, sleep_cost: MAX_COST, random: 0 }
     }
 
+    /// Says whether there is anything to learn: a fixed policy neither takes hints from other parkers nor gives any.
+    pub(crate) fn learns(&self) -> bool {
+        self.spin.0 == Kind::Adaptive
+    }
+
     /// Says that [`prior`](Learner::prior) is wanted before the first wait.
     pub(crate) fn is_young(&self) -> bool {
-        !self.grown && self.spin.0 == Kind::Adaptive
+        !self.grown && self.learns()
     }
 
     /// Starts at the levels that the process has reached, at a point of the pause that differs from parker to parker.
@@ -212,7 +217,7 @@ impl Learner {
 
     /// Learns from a look that took this long, and whether it found the token.
     pub(crate) fn looked(&mut self, took: u32, found: bool) {
-        if self.spin.0 != Kind::Adaptive {
+        if !self.learns() {
             return;
         }
         // One that took longer would have been a cheaper sleep. Perhaps it was preempted, by the thread that gave the
@@ -235,7 +240,7 @@ impl Learner {
 
     /// Says whether it is worth two readings of the clock to know how long the next sleep takes.
     pub(crate) fn is_curious(&self) -> bool {
-        self.spin.0 == Kind::Adaptive && self.levels.doubt < MAX_LEVEL
+        self.learns() && self.levels.doubt < MAX_LEVEL
     }
 
     /// Learns from a wait that ended with a sleep: how long it looked before, if it did, and how long it slept.
@@ -394,7 +399,7 @@ mod tests {
             (Spin::bounded(Duration::MAX), u32::MAX),
         ] {
             let mut learner = Learner::new(spin);
-            assert!(!learner.is_young() && !learner.is_curious());
+            assert!(!learner.learns() && !learner.is_young() && !learner.is_curious());
             for found in [true, false] {
                 learner.looked(1, found);
                 assert_eq!(learner.next_look(), nanos);
