@@ -264,8 +264,8 @@ fn fan_out<C: Contender>() -> f64 {
     const ROUNDS: u32 = 300;
     let (parker, unparker) = C::pair();
     let to_do = Arc::new(AtomicUsize::new(THREADS));
-    let shared = (unparker, to_do.clone());
-    let unparker_of_main = Arc::new(std::sync::Mutex::new(shared.0));
+    // In a mutex, as the unparker of a contender need not be `Sync`.
+    let unparker_of_main = Arc::new(std::sync::Mutex::new(unparker));
     let (unparkers, threads) = spawn::<C>(THREADS, move |_, parker| {
         let main = unparker_of_main.lock().unwrap().clone();
         for _ in 0..ROUNDS {
