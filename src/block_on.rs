@@ -1,5 +1,4 @@
 use crate::parker::Parker;
-use crate::spin::Spin;
 use crate::sync;
 use crate::wait::Wait;
 use std::cell::Cell;
@@ -29,8 +28,8 @@ use std::time::Duration;
 /// # Cost
 ///
 /// No lock, no system call and, but for the first call, no allocation for a future that is ready, or that is woken
-/// while it is polled. Otherwise the thread sleeps as in [`Parker::park`], with [`Spin::adaptive`]: for as long as it
-/// takes. For a limit, see [`block_on_timeout`].
+/// while it is polled. Otherwise the thread sleeps as in [`Parker::park`], for as long as it takes. For a limit, see
+/// [`block_on_timeout`].
 ///
 /// # Panics
 ///
@@ -202,8 +201,7 @@ struct ThisThread {
 impl ThisThread {
     #[cold]
     fn new() -> Self {
-        // Hand-offs between a thread that waits and one that works are what it is for.
-        let parker = Parker::new().with_spin(Spin::adaptive());
+        let parker = Parker::new();
         let waker = Waker::from(parker.unparker());
         Self { parker, waker, taken: Cell::new(0) }
     }

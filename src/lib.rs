@@ -45,10 +45,9 @@
 //!
 //! # Spinning
 //!
-//! With [`Spin::adaptive`], a [`Parker`] looks at its token for a moment before it sleeps if it has learned that this
-//! pays, and only then. That makes hand-offs between two cores some hundred times faster, and costs processor
-//! time where short waits and long ones alternate, so it is not the default. [`block_on`] does it. An
-//! [`AtomicParker`], which has nowhere to keep what it learns, never does.
+//! A [`Parker`] looks at its token for a moment before it sleeps if it has learned that this pays, and only then. That
+//! makes hand-offs between two cores some hundred times faster. [`Spin`] says how, and how to turn it off. An
+//! [`AtomicParker`], which has nowhere to keep what it learns, never looks.
 //!
 //! # Model checking
 //!

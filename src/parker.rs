@@ -1,10 +1,9 @@
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{Learner, Levels, Spin};
+use crate::spin::{Learner, Sleep, Spin};
 use crate::state::{Hint, ParkState};
 use crate::sync;
 use crate::unparker::{Shared, Unparker};
 use crate::wait::{self, Wait};
-use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -48,8 +47,8 @@ pub fn pair() -> (Parker, Unparker) {
 /// ```
 pub struct Parker<W = wait::Condvar> {
     shared: Arc<Shared<W>>,
-    /// On the owner's side, where it costs unparkers no cache line. The cell is also what makes a parker `!Sync`.
-    learner: Cell<Learner>,
+    /// On the owner's side, where it costs unparkers no cache line. Its cells are also what makes a parker `!Sync`.
+    learner: Learner,
 }
 
 impl Parker {
@@ -88,12 +87,12 @@ impl<W> Parker<W> {
     }
 
     fn of(shared: Arc<Shared<W>>) -> Self {
-        Self { shared, learner: Cell::new(Learner::new(Spin::default())) }
+        Self { shared, learner: Learner::new(Spin::default()) }
     }
 
     /// Sets for how long this parker looks at the token before it sleeps.
     ///
-    /// What it has learned so far is forgotten.
+    /// [`Spin::adaptive`], unless you choose another. What it has learned so far is forgotten.
     ///
     /// # Examples
     ///
@@ -104,8 +103,8 @@ impl<W> Parker<W> {
     /// assert!(!parker.try_park());
     /// ```
     #[must_use]
-    pub fn with_spin(self, spin: Spin) -> Self {
-        self.learner.set(Learner::new(spin));
+    pub fn with_spin(mut self, spin: Spin) -> Self {
+        self.learner = Learner::new(spin);
         self
     }
 
@@ -265,32 +264,44 @@ impl<W: Wait> Parker<W> {
         self.inner().take() || self.sleep(Some(deadline))
     }
 
-    /// The slow path of every park: looks for as long as the policy says, then sleeps.
+    /// The slow path of every park.
     #[cold]
     fn sleep(&self, deadline: Option<Instant>) -> bool {
-        let mut learner = self.learner.get();
+        if self.learner.is_calm() {
+            return self.inner().sleep(deadline, Sleepers::One);
+        }
+        self.look_then_sleep(deadline)
+    }
+
+    /// Looks for as long as the policy says, then sleeps.
+    fn look_then_sleep(&self, deadline: Option<Instant>) -> bool {
+        let learner = &self.learner;
         if learner.is_young() {
-            learner.prior(Levels::from_byte(PRIOR.get()), PRIOR.seed());
+            learner.grow(PRIOR.get().to_le_bytes(), PRIOR.seed());
         }
         let budget = learner.next_look();
-        let looks = budget > 0 && sync::has_other_cpus();
-        let (mut found, mut took) = (false, 0);
-        if looks {
-            (found, took) = self.look(budget, deadline);
-        }
-        if budget > 0 && learner.learns() {
-            // Where there is no other CPU, the look has failed for free, and the next will be wanted later.
+        let mut looked = None;
+        if budget > 0 {
+            let (found, took) = if sync::has_other_cpus() {
+                let (found, took) = self.look(budget, deadline);
+                looked = Some(took);
+                (found, took)
+            } else {
+                // Where there is no other CPU, the look has failed for free, and the next will be wanted later.
+                (false, 0)
+            };
             learner.looked(took, found);
-            share(learner.levels());
-        }
-        if !found {
-            let start = (learner.is_curious() && sync::had_other_cpus()).then(sync::now);
-            found = self.inner().sleep(deadline, Sleepers::One);
-            if let (true, Some(start)) = (found, start) {
-                learner.slept(looks.then_some(took), nanos_since(start));
+            share(learner);
+            if found {
+                learner.waited(looked, Sleep::Spared);
+                return true;
             }
         }
-        self.learner.set(learner);
+        let start = (learner.is_curious() && sync::had_other_cpus()).then(sync::now);
+        let found = self.inner().sleep(deadline, Sleepers::One);
+        // Time that was up says only that the wait was longer.
+        let took = |start| if found { nanos_since(start) } else { u32::MAX };
+        learner.waited(looked, start.map_or(Sleep::Untimed, |start| Sleep::Took(took(start))));
         found
     }
 
@@ -371,12 +382,15 @@ fn nanos(duration: Duration) -> u32 {
 }
 
 /// Moves the prior one step in the direction of what this parker knows.
-fn share(levels: Levels) {
-    let prior = Levels::from_byte(PRIOR.get());
-    let moved = prior.towards(levels);
+fn share(learner: &Learner) {
+    if !learner.learns() {
+        return;
+    }
+    let prior = PRIOR.get();
+    let moved = u32::from_le_bytes(learner.teach(prior.to_le_bytes()));
     // Mostly it does not move: then its cache line stays shared.
     if moved != prior {
-        PRIOR.set(moved.to_byte());
+        PRIOR.set(moved);
     }
 }
 

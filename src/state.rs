@@ -101,6 +101,7 @@ impl State {
     }
 
     /// Takes the token and returns false, or makes sure that the state is PARKED and returns true.
+    #[inline]
     pub(crate) fn take_or_park(&self) -> bool {
         while !self.take() {
             let parked = self
@@ -118,6 +119,7 @@ impl State {
     /// Takes the token if it is there, and leaves PARKED behind if others still sleep, else EMPTY.
     ///
     /// The caller has slept, and knows about the others where no new sleeper can slip in.
+    #[inline]
     pub(crate) fn leave(&self, others: bool) -> bool {
         let left_behind = if others { PARKED } else { EMPTY };
         // Acquire: pairs with the Release of `notify`.
@@ -125,6 +127,7 @@ impl State {
     }
 
     /// Clears PARKED and touches no token.
+    #[inline]
     pub(crate) fn abandon(&self) {
         // Relaxed: takes and publishes nothing.
         let _ = self.0.compare_exchange(PARKED, EMPTY, Ordering::Relaxed, Ordering::Relaxed);
@@ -138,26 +141,26 @@ impl State {
     }
 }
 
-/// A number that threads leave for one another as a hint, and a counter to tell them apart.
+/// Numbers that threads leave for one another as a hint, and a counter to tell them apart.
 ///
 /// Not of the model checkers' types: nothing that is promised depends on it.
 pub(crate) struct Hint {
-    level: std::sync::atomic::AtomicU8,
+    levels: std::sync::atomic::AtomicU32,
     askers: std::sync::atomic::AtomicU32,
 }
 
 impl Hint {
     pub(crate) const fn new() -> Self {
-        Self { level: std::sync::atomic::AtomicU8::new(0), askers: std::sync::atomic::AtomicU32::new(0) }
+        Self { levels: std::sync::atomic::AtomicU32::new(0), askers: std::sync::atomic::AtomicU32::new(0) }
     }
 
     // Relaxed, in all three: no memory is reached through these numbers.
-    pub(crate) fn get(&self) -> u8 {
-        self.level.load(Ordering::Relaxed)
+    pub(crate) fn get(&self) -> u32 {
+        self.levels.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set(&self, level: u8) {
-        self.level.store(level, Ordering::Relaxed);
+    pub(crate) fn set(&self, levels: u32) {
+        self.levels.store(levels, Ordering::Relaxed);
     }
 
     /// A number that no other asker got recently.

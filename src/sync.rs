@@ -20,6 +20,7 @@ mod imp {
     pub(crate) use std::sync::{atomic, Mutex, MutexGuard};
     pub(crate) use std::thread_local as local;
 
+    #[inline]
     pub(crate) fn now() -> Instant {
         Instant::now()
     }
@@ -51,6 +52,7 @@ mod imp {
             Self(std::sync::Condvar::new())
         }
 
+        #[inline]
         pub(crate) fn wait_until<'a, T>(
             &self,
             _mutex: &'a Mutex<T>,
@@ -64,6 +66,7 @@ mod imp {
             self.0.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
         }
 
+        #[inline]
         pub(crate) fn notify_one(&self) {
             self.0.notify_one();
         }
@@ -204,6 +207,7 @@ pub(crate) fn has_other_cpus() -> bool {
 }
 
 /// As [`has_other_cpus`], as far as it is known without asking.
+#[inline]
 pub(crate) fn had_other_cpus() -> bool {
     HAS_OTHER_CPUS.get().is_some()
 }
@@ -214,11 +218,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Says that a deadline has passed; `None` is never.
+#[inline]
 pub(crate) fn has_passed(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| deadline <= now())
 }
 
 /// The deadline that lies `timeout` from now; `None`, for ever, if the clock cannot express it.
+#[inline]
 pub(crate) fn deadline_after(timeout: std::time::Duration) -> Option<Instant> {
     imp::start_of_timeout().checked_add(timeout)
 }

@@ -20,7 +20,7 @@
 
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Key, ParkingLot, Sleeper, Wait};
-use atomic_parker::{AtomicParker, ParkState, Parker, Spin, Unparker};
+use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 use std::io::Write;
@@ -200,9 +200,8 @@ check! {
     panicking_wait_of_one_sleeper on Spurious <= 4, Sticky <= 4;
 }
 
-/// A pair that does not look before it sleeps, which would read the clock.
 fn pair<W: Slow>() -> (Parker<W>, Unparker<W>) {
-    let parker = Parker::with_wait(W::new()).with_spin(Spin::off());
+    let parker = Parker::with_wait(W::new());
     let unparker = parker.unparker();
     (parker, unparker)
 }
@@ -525,7 +524,7 @@ impl<W> Drop for Mortal<W> {
 /// The owner takes the token and is gone, while the `unpark` that gave it still has to wake somebody.
 fn owner_dropped<W: Slow>() {
     let dead = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let parker = Parker::with_wait(Mortal { wait: W::new(), dead: dead.clone() }).with_spin(Spin::off());
+    let parker = Parker::with_wait(Mortal { wait: W::new(), dead: dead.clone() });
     let unparker = parker.unparker();
     let fact = Fact::new();
     let other = {

@@ -71,9 +71,9 @@ pub trait Contender: 'static {
 macro_rules! for_each_contender {
     ($C:ident => $run:expr) => {{
         $crate::contenders::for_each_contender!(@ $C => $run; Floor Document Crossbeam Parking Std);
-        $crate::contenders::for_each_contender!(@ $C => $run; OursCondvar OursCondvarAdaptive);
+        $crate::contenders::for_each_contender!(@ $C => $run; OursCondvar OursCondvarOff);
         #[cfg(feature = "parking_lot")]
-        $crate::contenders::for_each_contender!(@ $C => $run; OursParkingLot OursParkingLotAdaptive);
+        $crate::contenders::for_each_contender!(@ $C => $run; OursParkingLot OursParkingLotOff);
     }};
     (@ $C:ident => $run:expr; $($contender:ident)*) => {{
         $({
@@ -331,9 +331,9 @@ type Ours<W = wait::Condvar> = atomic_parker::Parker<W>;
 
 ours! {
     OursCondvar: wait::Condvar = "ours", Ours::new();
-    OursCondvarAdaptive: wait::Condvar = "ours, adaptive", Ours::new().with_spin(Spin::adaptive());
+    OursCondvarOff: wait::Condvar = "ours, no spin", Ours::new().with_spin(Spin::off());
     #[cfg(feature = "parking_lot")]
     OursParkingLot: wait::ParkingLot = "ours, parking_lot", Ours::default();
     #[cfg(feature = "parking_lot")]
-    OursParkingLotAdaptive: wait::ParkingLot = "ours, parking_lot, adaptive", Ours::default().with_spin(Spin::adaptive());
+    OursParkingLotOff: wait::ParkingLot = "ours, parking_lot, no spin", Ours::default().with_spin(Spin::off());
 }

@@ -13,18 +13,21 @@ mod report;
 mod scenarios;
 
 use contenders::{for_each_contender, Contender, Kind};
-use scenarios::{scenarios, Scenario};
+use scenarios::{scenarios, Scenario, What};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// One line of the table: what one scenario measures, in nanoseconds, round by round, for each contender.
 pub struct Row {
     pub name: &'static str,
-    /// What the ratio of ours to the best peer should not exceed.
-    pub target: f64,
+    /// What the ratio of ours to the best peer should not exceed, if there is an aim.
+    pub aim: Option<f64>,
     /// The name, the kind and the value of each round.
     pub contenders: Vec<(&'static str, Kind, Vec<f64>)>,
 }
+
+/// Measures one slice of one contender.
+type Slice = fn(&What) -> Vec<f64>;
 
 struct Options {
     names: Vec<String>,
@@ -64,22 +67,29 @@ fn run(options: &Options) -> Result<(), String> {
     if chosen.is_empty() {
         return Err("no scenario has such a name".into());
     }
-    let bar = report::progress_bar(chosen.len() * options.rounds);
+    let slices: usize = chosen.iter().map(|scenario| scenario.slices).sum();
+    let bar = report::progress_bar(slices * options.rounds);
     let mut rows: Vec<Row> = Vec::new();
     for scenario in &chosen {
         bar.set_message(scenario.name);
         let begin = rows.len();
-        rows.extend(scenario.values.iter().map(|&(name, target)| Row { name, target, contenders: Vec::new() }));
-        for _ in 0..options.rounds {
-            for_each_contender!(C => if C::KIND != Kind::Floor || scenario.with_floor {
-                let values = scenarios::slice::<C>(&scenario.what);
+        rows.extend(scenario.values.iter().map(|&(name, aim)| Row { name, aim, contenders: Vec::new() }));
+        let mut contenders: Vec<(&'static str, Kind, Slice)> = Vec::new();
+        for_each_contender!(C => if C::KIND != Kind::Floor || scenario.with_floor {
+            contenders.push((C::NAME, C::KIND, scenarios::slice::<C>));
+        });
+        for row in &mut rows[begin..] {
+            row.contenders.extend(contenders.iter().map(|&(name, kind, _)| (name, kind, Vec::new())));
+        }
+        for round in 0..options.rounds * scenario.slices {
+            // Each begins a round in turn: what comes before a slice may matter.
+            for place in 0..contenders.len() {
+                let number = (round + place) % contenders.len();
+                let values = (contenders[number].2)(&scenario.what);
                 for (row, value) in rows[begin..].iter_mut().zip(values) {
-                    match row.contenders.iter_mut().find(|(name, ..)| *name == C::NAME) {
-                        Some((.., rounds)) => rounds.push(value),
-                        None => row.contenders.push((C::NAME, C::KIND, vec![value])),
-                    }
+                    row.contenders[number].2.push(value);
                 }
-            });
+            }
             bar.inc(1);
         }
     }

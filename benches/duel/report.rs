@@ -59,7 +59,7 @@ pub fn print_table(rows: &[Row]) {
                 short(ratio),
                 short(low),
                 short(high),
-                row.target,
+                row.aim.map_or("–".into(), |aim| aim.to_string()),
             );
         }
     }
@@ -90,13 +90,13 @@ pub fn write_json(rows: &[Row], path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A bar for each row: how many times faster ours, adaptive, is than the best peer, on a logarithmic scale.
+/// A bar for each row: how many times faster ours is than the best peer, on a logarithmic scale.
 pub fn draw_chart(rows: &[Row], path: &Path) -> Result<(), Box<dyn Error>> {
     let bars: Vec<(String, f64)> = rows
         .iter()
         .filter_map(|row| {
             let (peer, theirs) = row.best_peer();
-            let (_, ours) = row.of_kind(Kind::Ours).find(|(name, _)| *name == "ours, adaptive")?;
+            let (_, ours) = row.of_kind(Kind::Ours).find(|(name, _)| *name == "ours")?;
             Some((format!("{} (against {peer})", row.name), 1.0 / ratios(ours, theirs)[0]))
         })
         .collect();
@@ -107,11 +107,7 @@ pub fn draw_chart(rows: &[Row], path: &Path) -> Result<(), Box<dyn Error>> {
     let area = SVGBackend::new(path, (WIDTH as u32, height as u32)).into_drawing_area();
     area.fill(&WHITE)?;
     let text = ("sans-serif", 14).into_font();
-    area.draw(&Text::new(
-        "Adaptive: times faster than the best peer (logarithmic)",
-        (10, 12),
-        ("sans-serif", 17).into_font(),
-    ))?;
+    area.draw(&Text::new("Times faster than the best peer (logarithmic)", (10, 12), ("sans-serif", 17).into_font()))?;
     let most = bars.iter().map(|bar| bar.1).fold(10.0, f64::max);
     let scale = f64::from(WIDTH - LABELS - 70) / most.log10();
     for (line, (label, times)) in bars.iter().enumerate() {

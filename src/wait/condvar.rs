@@ -40,6 +40,7 @@ impl Condvar {
 }
 
 impl Wait for Condvar {
+    #[inline]
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let mut asleep = lock(&self.asleep);
         *asleep += 1;
@@ -50,6 +51,7 @@ impl Wait for Condvar {
         sleeper.leave(*asleep > 0);
     }
 
+    #[inline]
     fn wake(&self, _key: Key<'_>) {
         // A sleeper is now either before its look at the state, or inside the condition variable. Unlocked before the
         // notification, so that the woken thread does not run into the lock.

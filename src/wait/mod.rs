@@ -126,11 +126,13 @@ impl<'a> Sleeper<'a> {
     /// Returns whether there is still a reason to sleep: no `unpark` has come since the parker decided to sleep.
     ///
     /// Lock-free; orders nothing.
+    #[inline]
     pub fn still_parked(&self) -> bool {
         self.state.peek() == ParkState::Parked
     }
 
     /// Returns when this sleep shall end, or `None` for never.
+    #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -142,11 +144,13 @@ impl<'a> Sleeper<'a> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(sync::now()))
     }
 
+    #[inline]
     pub(crate) fn deadline_passed(&self) -> bool {
         sync::has_passed(self.deadline)
     }
 
     /// Returns what stands for this parker, for a slow path that serves many of them.
+    #[inline]
     pub fn key(&self) -> Key<'a> {
         Key(self.state)
     }
@@ -160,12 +164,20 @@ impl<'a> Sleeper<'a> {
     /// in the same sleep does nothing.
     ///
     /// Lock-free; if it consumes the token, that synchronizes with every `unpark` before.
+    #[inline]
     pub fn leave(&self, others_asleep: bool) {
         if self.left.get().is_none() {
             self.left.set(Some(self.state.leave(others_asleep && !self.alone)));
         }
     }
 
+    /// Returns whether no other thread can be asleep on this parker.
+    #[cfg(feature = "parking_lot")]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    #[inline]
     pub(crate) fn left(&self) -> Option<bool> {
         self.left.get()
     }
@@ -189,6 +201,7 @@ impl<'a> Key<'a> {
     }
 
     /// Returns the address of the parker's state.
+    #[inline]
     pub fn address(&self) -> usize {
         self.0 as *const State as usize
     }

@@ -24,6 +24,7 @@ use crate::sync::parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
 pub struct ParkingLot;
 
 impl Wait for ParkingLot {
+    #[inline]
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let key = sleeper.key().address();
         // SAFETY: The key is the address of a state byte that `sleeper` borrows, so nothing else can queue threads
@@ -38,7 +39,7 @@ impl Wait for ParkingLot {
                 sleeper.deadline(),
             )
         };
-        if !matches!(result, ParkResult::TimedOut) {
+        if !matches!(result, ParkResult::TimedOut) && !sleeper.is_alone() {
             let leave = |queue: UnparkResult| {
                 sleeper.leave(queue.have_more_threads);
                 DEFAULT_UNPARK_TOKEN
@@ -48,6 +49,7 @@ impl Wait for ParkingLot {
         }
     }
 
+    #[inline]
     fn wake(&self, key: Key<'_>) {
         // SAFETY: `Key` can be made only by this crate and borrows the state byte whose address it is, so only threads
         // that queued in `wait` above are under it. The callback does not call into `parking_lot_core`, nor panic.
