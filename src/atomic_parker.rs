@@ -243,12 +243,14 @@ impl<W: Wait> AtomicParker<W> {
         while !expired {
             if !self.state.take_or_park() {
                 if owes_a_wake {
+                    let on_panic = PassOn { parker: self, sleeper: None, sleepers };
                     self.wake();
+                    std::mem::forget(on_panic);
                 }
                 return true;
             }
             let sleeper = Sleeper::new(&self.state, deadline, sleepers == Sleepers::One);
-            let on_panic = PassOn { parker: self, sleeper: &sleeper, sleepers };
+            let on_panic = PassOn { parker: self, sleeper: Some(&sleeper), sleepers };
             self.wait.wait(&sleeper);
 
             expired = sync::has_passed(deadline);
@@ -277,20 +279,22 @@ pub(crate) enum Sleepers {
     Any,
 }
 
-/// On unwinding out of `Wait::wait`: keeps the token, also if `leave` took it before the panic, and has another sleeper
-/// look in place of this one.
+/// On unwinding out of a `Wait`: puts a token that was taken before the panic back, and has another sleeper look in
+/// place of this one.
 struct PassOn<'a, W: Wait> {
     parker: &'a AtomicParker<W>,
-    sleeper: &'a Sleeper<'a>,
+    /// `None` once the token is taken and the sleep is over.
+    sleeper: Option<&'a Sleeper<'a>>,
     sleepers: Sleepers,
 }
 
 impl<W: Wait> Drop for PassOn<'_, W> {
     fn drop(&mut self) {
-        match self.sleeper.left() {
+        if self.sleeper.map_or(true, |sleeper| sleeper.left() == Some(true)) {
             // Whoever was asleep gets the wake below.
-            Some(true) => _ = self.parker.state.notify(),
-            _ => self.parker.state.abandon(),
+            self.parker.state.notify();
+        } else {
+            self.parker.state.abandon();
         }
         if self.sleepers == Sleepers::Any {
             // A second panic, while the first one unwinds, would abort the process.

@@ -225,6 +225,13 @@ fn on_this_thread<R>(mut run: impl FnMut(&ThisThread) -> R) -> R {
     }
     match THIS_THREAD.try_with(&mut run) {
         Ok(output) => output,
-        Err(_) => run(&ThisThread::new()),
+        Err(_) => on_a_pair_of_its_own(run),
     }
+}
+
+/// In a thread-local's destructor, after the thread's own pair is gone.
+#[cold]
+#[inline(never)]
+fn on_a_pair_of_its_own<R>(mut run: impl FnMut(&ThisThread) -> R) -> R {
+    run(&ThisThread::new())
 }

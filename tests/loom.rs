@@ -148,6 +148,35 @@ impl<W: Wait> Wait for PanicOnce<W> {
     }
 }
 
+/// Panics once in a wake that comes from a park, which passes on the wake that another sleeper may need.
+struct PanicInWake<W> {
+    wait: W,
+    parks: std::sync::Mutex<Option<thread::ThreadId>>,
+}
+
+impl<W: Slow> Slow for PanicInWake<W> {
+    fn new() -> Self {
+        PanicInWake { wait: W::new(), parks: Default::default() }
+    }
+}
+
+impl<W: Wait> Wait for PanicInWake<W> {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        *self.parks.lock().unwrap() = Some(thread::current().id());
+        self.wait.wait(sleeper);
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        self.wait.wake(key);
+        let mut parks = self.parks.lock().unwrap();
+        if *parks == Some(thread::current().id()) {
+            *parks = None;
+            drop(parks);
+            resume_unwind(Box::new("the wake panics"));
+        }
+    }
+}
+
 /// Runs a model over all interleavings, or over those with so many preemptions.
 fn explore(name: &str, preemptions: Option<usize>, model: fn()) {
     let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -197,6 +226,7 @@ check! {
     both_time_out on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
     owner_dropped on Condvar, ParkingLot, Spurious, Sticky;
     panicking_wait on Condvar, ParkingLot, Spurious, Sticky;
+    panicking_wake on Spurious, Sticky;
     panicking_wait_of_one_sleeper on Spurious <= 4, Sticky <= 4;
 }
 
@@ -555,6 +585,25 @@ fn panicking_wait<W: Slow>() {
     if catch_unwind(AssertUnwindSafe(|| parker.park())).is_err() {
         assert_ne!(parker.state(), ParkState::Parked);
         parker.park();
+    }
+    assert_eq!(fact.get(), 1);
+    other.join().unwrap();
+    assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// A park that panics while it passes a wake on leaves its token behind.
+fn panicking_wake<W: Slow>() {
+    let parker = shared::<PanicInWake<W>>();
+    let fact = Fact::new();
+    let other = {
+        let (parker, fact) = (parker.clone(), fact.clone());
+        thread::spawn(move || {
+            fact.set(1);
+            assert!(parker.unpark());
+        })
+    };
+    if catch_unwind(AssertUnwindSafe(|| parker.park())).is_err() {
+        assert!(parker.try_park());
     }
     assert_eq!(fact.get(), 1);
     other.join().unwrap();

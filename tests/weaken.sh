@@ -128,7 +128,9 @@ if [ "$only" != orderings ]; then
     mutant "who leaves unknown others does not wake them" atomic_parker.rs \
         '/The slow path does not know who else sleeps/ { n; s/self.wake();// }'
     mutant "who takes a late token wakes nobody" atomic_parker.rs 's/if owes_a_wake {/if false {/'
-    mutant "a panic after leave loses the token" atomic_parker.rs 's/_ = self.parker.state.notify()/()/'
+    mutant "a panic after leave loses the token" atomic_parker.rs 's/self.parker.state.notify();//'
+    mutant "a panic in a wake that is sent on loses the token" atomic_parker.rs \
+        's/PassOn { parker: self, sleeper: None, sleepers }/()/'
     mutant "a timeout leaves PARKED" atomic_parker.rs 's/left().is_none() && (expired || /left().is_none() \&\& (/'
     mutant "everyone thinks to be alone" atomic_parker.rs 's/deadline, sleepers == Sleepers::One)/deadline, true)/'
 

@@ -55,9 +55,9 @@ use std::time::{Duration, Instant};
 ///
 /// If `wait` panics, the panic reaches the caller of the park, the token is not consumed, and the parker stays usable;
 /// another sleeper is woken, if there is one, in case that the wake was meant for it. If `wake` panics, the panic
-/// reaches the caller of `unpark`, or of a park that sends a wake on to another sleeper, and loses the token that it
-/// took. The token of that `unpark` is set by then, but those asleep were not told: they see it when their sleep ends
-/// for another reason.
+/// reaches the caller of `unpark`, or of a park that sends a wake on to another sleeper. The token of that `unpark` is
+/// set by then, and that of the park is put back, but those asleep were not told: they see it when their sleep ends for
+/// another reason.
 ///
 /// # Examples
 ///
