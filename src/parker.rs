@@ -282,14 +282,9 @@ impl<W: Wait> Parker<W> {
         let budget = learner.next_look();
         let mut looked = None;
         if budget > 0 {
-            let (found, took) = if sync::has_other_cpus() {
-                let (found, took) = self.look(budget, deadline);
-                looked = Some(took);
-                (found, took)
-            } else {
-                // Where there is no other CPU, the look has failed for free, and the next will be wanted later.
-                (false, 0)
-            };
+            // Where there is no other CPU, the look has failed for free, and the next will be wanted later.
+            let (found, took) = if sync::has_other_cpus() { self.look(budget, deadline) } else { (false, 0) };
+            looked = Some(took);
             learner.looked(took, found);
             share(learner);
             if found {
@@ -297,7 +292,11 @@ impl<W: Wait> Parker<W> {
                 return true;
             }
         }
-        let start = (learner.is_curious() && sync::had_other_cpus()).then(sync::now);
+        if !sync::had_other_cpus() {
+            learner.rest();
+            return self.inner().sleep(deadline, Sleepers::One);
+        }
+        let start = learner.is_curious().then(sync::now);
         let found = self.inner().sleep(deadline, Sleepers::One);
         // Time that was up says only that the wait was longer.
         let took = |start| if found { nanos_since(start) } else { u32::MAX };

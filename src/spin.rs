@@ -347,15 +347,20 @@ impl Learner {
         };
         let settled = if soon { self.lesson().get().levels.doubt == MAX_LEVEL } else { self.history.get() == 0 };
         if settled {
-            self.calm_down();
+            self.calm_down(self.draw(CALM));
         }
         self.history.set((self.history.get() << 1 | u8::from(soon)) % HISTORIES as u8);
     }
 
+    /// Sleeps through the whole pause without a thought: there is no other CPU, and so nothing to learn.
+    pub(crate) fn rest(&self) {
+        self.calm_down(u16::MAX);
+    }
+
     /// Sleeps through a part of the pause without a thought.
-    fn calm_down(&self) {
+    fn calm_down(&self, limit: u16) {
         let mut lesson = self.lesson().get();
-        let calm = self.draw(CALM).min(lesson.skip);
+        let calm = lesson.skip.min(limit);
         lesson.skip -= calm;
         self.lesson().set(lesson);
         self.calm.set(calm);

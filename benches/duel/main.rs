@@ -37,7 +37,7 @@ struct Options {
 
 fn options() -> Result<Options, String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    let mut options = Options { names: Vec::new(), rounds: 11, out: target.join("duel") };
+    let mut options = Options { names: Vec::new(), rounds: 5, out: target.join("duel") };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));

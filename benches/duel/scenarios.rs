@@ -50,9 +50,9 @@ pub fn scenarios() -> Vec<Scenario> {
     let mut all = Vec::new();
     let mut add = |name, what, with_floor, values| {
         let slices = match what {
-            What::WakeUps { waits: [Wait::Asleep(_)], .. } => 6,
+            What::Ring | What::FanOut | What::WakeUps { waits: [Wait::Asleep(_)], .. } => 12,
             _ if with_floor => 1,
-            _ => 3,
+            _ => 4,
         };
         all.push(Scenario { name, what, values, slices, with_floor });
     };
