@@ -107,11 +107,11 @@ struct Levels {
 
 impl Levels {
     fn from_byte(byte: u8) -> Self {
-        Self { backoff: (byte & 15).min(MAX_LEVEL), doubt: (byte >> 4).min(MAX_LEVEL) }
+        Self { backoff: (byte % 16).min(MAX_LEVEL), doubt: (byte / 16).min(MAX_LEVEL) }
     }
 
     fn to_byte(self) -> u8 {
-        self.backoff | self.doubt << 4
+        self.doubt * 16 + self.backoff
     }
 
     /// One step towards another parker's levels.
@@ -200,7 +200,7 @@ pub(crate) struct Learner {
 }
 
 /// What is known of the waits that follow on one history.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Lesson {
     levels: Levels,
     /// For how many more waits to sleep at once.
@@ -349,7 +349,7 @@ impl Learner {
         if settled {
             self.calm_down(self.draw(CALM));
         }
-        self.history.set((self.history.get() << 1 | u8::from(soon)) % HISTORIES as u8);
+        self.history.set((self.history.get() * 2 + u8::from(soon)) % HISTORIES as u8);
     }
 
     /// Sleeps through the whole pause without a thought: there is no other CPU, and so nothing to learn.
@@ -511,20 +511,213 @@ mod tests {
         }
     }
 
-    #[test]
-    fn where_sleeping_is_cheap_looks_are_short() {
+    const NOVICE: Lesson = Lesson { levels: Levels { backoff: 0, doubt: 0 }, skip: 0, reach: 20_000, credit: 0 };
+    const LONG: Sleep = Sleep::Took(1_000_000);
+
+    fn adaptive(history: u8, lesson: Lesson) -> Learner {
         let learner = Learner::new(Spin::adaptive());
-        learner.grow([0; HISTORIES], 0);
-        for _ in 0..100 {
-            learner.waited(None, Sleep::Took(4_000));
+        learner.history.set(history);
+        learner.lesson().set(lesson);
+        learner
+    }
+
+    /// The lesson after something was learned, and whatever the draw was, what all draws have in common.
+    fn after(lesson: Lesson, learn: impl FnOnce(&Learner)) -> Lesson {
+        let learner = adaptive(0, lesson);
+        let lesson = learner.lesson();
+        learn(&learner);
+        lesson.get()
+    }
+
+    /// All that a draw can lead to.
+    fn outcomes(draw: impl Fn(&Learner) -> u16) -> std::collections::BTreeSet<u16> {
+        let draws = (0..u32::MAX).step_by(1 << 22).map(|seed| {
+            let learner = adaptive(0, NOVICE);
+            learner.random.set(seed);
+            draw(&learner)
+        });
+        draws.collect()
+    }
+
+    #[test]
+    fn a_look_that_finds_the_token_earns_credit_and_clears_the_levels() {
+        let before = Lesson { levels: Levels { backoff: 3, doubt: 2 }, reach: 5_000, ..NOVICE };
+        let found = after(before, |learner| learner.looked(4_000, true));
+        assert_eq!(found, Lesson { reach: 9_000, credit: 36_000, ..NOVICE });
+        let found = after(found, |learner| learner.looked(0, true));
+        assert_eq!(found, Lesson { reach: 9_000, credit: 56_000, ..NOVICE });
+        let found = after(found, |learner| learner.looked(20_000, true));
+        assert_eq!(found, Lesson { reach: 20_000, credit: 56_000, ..NOVICE });
+        let found = after(found, |learner| learner.looked(0, true));
+        assert_eq!(found, Lesson { credit: 60_000, ..NOVICE });
+    }
+
+    #[test]
+    fn a_look_that_fails_spends_credit_and_then_backs_off() {
+        let rich = Lesson { reach: 5_000, credit: 9_000, ..NOVICE };
+        let failed = after(rich, |learner| learner.looked(5_000, false));
+        assert_eq!(failed, Lesson { credit: 4_000, ..rich });
+        // The same for one that was preempted, if it found the token or not.
+        assert_eq!(after(rich, |learner| learner.looked(20_001, true)).levels, Levels { backoff: 1, doubt: 0 });
+
+        let back_off = |learner: &Learner| {
+            learner.lesson().set(Lesson {
+                levels: Levels { backoff: 1, doubt: 7 },
+                reach: 1_000,
+                credit: 5_000,
+                skip: 0,
+            });
+            learner.looked(5_000, false);
+            let lesson = learner.lesson().get();
+            assert_eq!(lesson, Lesson { levels: Levels { backoff: 2, doubt: 7 }, skip: lesson.skip, ..NOVICE });
+            lesson.skip
+        };
+        assert_eq!(outcomes(back_off), (1..=7).collect());
+        let last = Lesson { levels: Levels { backoff: 10, doubt: 0 }, ..NOVICE };
+        let last = after(last, |learner| learner.looked(5_000, false));
+        assert_eq!(last.levels.backoff, 10);
+        assert!((1..2048).contains(&last.skip));
+    }
+
+    #[test]
+    fn a_pause_is_slept_through() {
+        let learner = adaptive(0, Lesson { skip: 2, reach: 7_000, ..NOVICE });
+        assert_eq!([(); 4].map(|()| learner.next_look()), [0, 0, 7_000, 7_000]);
+    }
+
+    #[test]
+    fn a_history_is_two_waits_long() {
+        let soon = Sleep::Took(100_000);
+        let long = Sleep::Took(100_001);
+        for (waits, history) in [
+            ([(None, long), (None, long)], 0b00),
+            ([(None, long), (None, soon)], 0b01),
+            ([(None, soon), (Some(1), soon)], 0b10),
+            ([(None, soon), (None, soon)], 0b11),
+            ([(Some(1), Sleep::Spared), (None, Sleep::Untimed)], 0b11),
+            ([(Some(100_001), Sleep::Spared), (Some(100_000), Sleep::Spared)], 0b01),
+        ] {
+            for before in 0..HISTORIES as u8 {
+                let learner = adaptive(before, NOVICE);
+                waits.iter().for_each(|&(looked, sleep)| learner.waited(looked, sleep));
+                assert_eq!(learner.history.get(), history, "{waits:?}");
+            }
         }
-        assert!((4_000..5_000).contains(&learner.sleep_cost.get()));
-        learner.lesson().set(Lesson { skip: 0, ..learner.lesson().get() });
-        assert!(learner.next_look() < 5_000);
-        for _ in 0..100 {
-            learner.waited(None, Sleep::Took(60_000));
+    }
+
+    #[test]
+    fn settled_parkers_calm_down() {
+        let paused = Lesson { skip: 1_000, ..NOVICE };
+        let doubtful = |doubt| Lesson { levels: Levels { backoff: 0, doubt }, ..paused };
+        let calm = |history, lesson: Lesson, sleep| {
+            outcomes(move |learner| {
+                learner.history.set(history);
+                let cell = learner.lesson();
+                cell.set(lesson);
+                learner.waited(None, sleep);
+                assert_eq!(cell.get().skip + learner.calm.get(), 1_000);
+                learner.calm.get()
+            })
+        };
+        assert_eq!(calm(0, paused, LONG), (0..16).collect());
+        assert_eq!(calm(0, doubtful(10), Sleep::Untimed), (0..16).collect());
+        assert_eq!(calm(2, doubtful(10), Sleep::Untimed), (0..16).collect());
+        for (history, lesson, sleep) in
+            [(1, paused, LONG), (2, paused, LONG), (3, doubtful(9), LONG), (0, doubtful(9), Sleep::Untimed)]
+        {
+            assert_eq!(calm(history, lesson, sleep), [0].into());
         }
-        assert!(learner.sleep_cost.get() > 19_000);
+
+        let learner = adaptive(0, Lesson { skip: 2, ..NOVICE });
+        learner.rest();
+        assert_eq!(learner.lesson().get(), NOVICE);
+        assert_eq!([(); 3].map(|()| learner.is_calm()), [true, true, false]);
+        assert!(Learner::new(Spin::off()).is_calm());
+    }
+
+    #[test]
+    fn what_sleeping_costs_is_learned_from_sleeps() {
+        for (before, slept, cost) in [
+            (20_000, 4_000, 18_000),
+            (4_000, 20_000, 5_000),
+            (4_000, 60_000, 5_000),
+            (9_000, 100, 8_000),
+            (9_000, 9_000, 9_000),
+        ] {
+            let learner = adaptive(0, NOVICE);
+            learner.sleep_cost.set(before);
+            learner.waited(None, Sleep::Took(slept));
+            assert_eq!(learner.sleep_cost.get(), cost);
+        }
+    }
+
+    #[test]
+    fn a_sleep_after_a_look_says_how_far_to_look() {
+        let soon = Sleep::Took(50_000);
+        let reach = |reach, credit, looked, sleep| {
+            after(Lesson { reach, credit, ..NOVICE }, |learner| learner.waited(looked, sleep)).reach
+        };
+        assert_eq!(reach(5_000, 1, Some(5_000), soon), 10_000);
+        assert_eq!(reach(15_000, 1, Some(5_000), soon), 20_000);
+        assert_eq!(reach(8_000, 1, Some(8_000), LONG), 6_000);
+        assert_eq!(reach(1_001, 1, Some(1_001), LONG), 1_000);
+        assert_eq!(reach(5_000, 0, Some(5_000), soon), 5_000);
+        assert_eq!(reach(5_000, 1, None, LONG), 5_000);
+    }
+
+    #[test]
+    fn a_short_sleep_is_a_hint_or_a_doubt() {
+        let soon = Sleep::Took(50_000);
+        let doubt = |doubt, looked, sleep| {
+            let lesson = Lesson { levels: Levels { backoff: 4, doubt }, ..NOVICE };
+            after(lesson, |learner| learner.waited(looked, sleep)).levels
+        };
+        assert_eq!(doubt(4, Some(1), soon), Levels { backoff: 4, doubt: 5 });
+        assert_eq!(doubt(10, Some(1), soon), Levels { backoff: 4, doubt: 10 });
+        assert_eq!(doubt(4, None, soon), Levels { backoff: 4, doubt: 4 });
+        assert_eq!(doubt(4, Some(1), LONG), Levels { backoff: 4, doubt: 4 });
+
+        let skip = |skip, doubt, looked, sleep| {
+            outcomes(move |learner| {
+                learner.history.set(3);
+                let lesson = learner.lesson();
+                lesson.set(Lesson { levels: Levels { backoff: 9, doubt }, skip, ..NOVICE });
+                learner.waited(looked, sleep);
+                lesson.get().skip
+            })
+        };
+        assert_eq!(skip(80, 0, None, soon), (0..10).collect());
+        assert_eq!(skip(9, 0, None, soon), (0..2).collect());
+        assert_eq!(skip(80, 1, None, soon), (0..10).chain([80]).collect());
+        assert_eq!(skip(80, 0, Some(1), soon), [80].into());
+        assert_eq!(skip(80, 0, None, LONG), [80].into());
+    }
+
+    #[test]
+    fn curious_but_not_beyond_all_doubt() {
+        for (doubt, curious) in [(0, true), (9, true), (10, false)] {
+            let learner = adaptive(0, Lesson { levels: Levels { backoff: 0, doubt }, ..NOVICE });
+            assert_eq!(learner.is_curious(), curious);
+        }
+    }
+
+    #[test]
+    fn a_new_parker_starts_where_the_process_stands_and_teaches_it() {
+        let levels = [0x01, 0x23, 0x45, 0xAA].map(Levels::from_byte);
+        let prior = levels.map(Levels::to_byte);
+        assert_eq!(levels[1], Levels { backoff: 3, doubt: 2 });
+        let skips = outcomes(|learner| {
+            assert!(learner.is_young());
+            learner.grow(prior, learner.random.get());
+            assert!(!learner.is_young());
+            assert_eq!([0, 1, 2, 3].map(|history| learner.lessons()[history].get().levels), levels);
+            assert!(learner.lessons()[3].get().skip < 1024);
+            learner.lessons()[1].get().skip
+        });
+        assert_eq!(skips, (0..8).collect());
+
+        let learner = adaptive(2, NOVICE);
+        assert_eq!(learner.teach([0x33; HISTORIES]), [0x33, 0x33, 0x22, 0x33]);
     }
 
     #[test]
@@ -538,17 +731,12 @@ mod tests {
             assert!(!learner.learns() && !learner.is_young() && !learner.is_curious());
             for found in [true, false] {
                 learner.looked(1, found);
+                learner.waited(Some(1), Sleep::Took(1));
+                assert_eq!(learner.history.get(), 0);
                 assert_eq!(learner.next_look(), nanos);
                 assert_eq!(learner.teach([0; HISTORIES]), [0; HISTORIES]);
             }
         }
-    }
-
-    #[test]
-    fn a_preempted_look_has_failed() {
-        let learner = Learner::new(Spin::adaptive());
-        learner.looked(MAX_COST + 1, true);
-        assert_eq!(learner.lesson().get().levels.backoff, 1);
     }
 
     #[test]
