@@ -7,6 +7,7 @@ mod library;
 mod model;
 #[cfg(all(unix, not(miri)))]
 mod signals;
+mod spin;
 mod stress;
 mod suite;
 mod support;
