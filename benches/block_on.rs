@@ -187,6 +187,15 @@ fn block_on(c: &mut Criterion) {
     });
     group.finish();
 
+    // As futures do that do anything. Else the compiler leaves a waker out that is made for nothing.
+    let mut group = c.benchmark_group("block_on, ready future that looks at its waker");
+    for_each_block_on!(B => {
+        let runtime = B::new();
+        let looks = || poll_fn(|context| Poll::Ready(_ = black_box(context.waker())));
+        group.bench_function(B::NAME, |b| b.iter(|| runtime.block_on(looks())))
+    });
+    group.finish();
+
     let mut group = c.benchmark_group("block_on, woken in poll");
     for_each_block_on!(B => {
         let runtime = B::new();

@@ -3,7 +3,7 @@
 //! A bench puts `mod contenders;` at its crate root and runs [`for_each_contender!`]; what it measures, it writes once,
 //! over the trait [`Contender`]. Without `--features parking_lot` the contenders on `ParkingLot` are not there.
 //!
-//! To add a contender: `impl Contender`, or a line in `ours!`, and its name in the list of `for_each_contender!`.
+//! To add a contender: `impl Contender`, or a line in `parkers!`, and its name in the list of `for_each_contender!`.
 
 // Each bench compiles this module for itself, and none uses all of it.
 #![allow(dead_code)]
@@ -176,66 +176,77 @@ impl Contender for Document {
     }
 }
 
-pub struct Crossbeam;
+/// Contenders that have the methods of a parker under their usual names: the name of the type, what it is compared as, its
+/// name in the tables, the types of the pair, how to make one, and what else it can.
+macro_rules! parkers {
+    ($($(#[$cfg:meta])? $type:ident: $kind:ident, $name:literal, $parker:ty, $unparker:ty, $pair:expr
+        $(, $extra:ident = $can:expr)*;)*) => {$(
+        $(#[$cfg])?
+        pub struct $type;
 
-impl Contender for Crossbeam {
-    const NAME: &'static str = "crossbeam";
-    const KIND: Kind = Kind::Peer;
+        $(#[$cfg])?
+        impl Contender for $type {
+            const NAME: &'static str = $name;
+            const KIND: Kind = Kind::$kind;
 
-    type Parker = crossbeam_utils::sync::Parker;
-    type Unparker = crossbeam_utils::sync::Unparker;
+            type Parker = $parker;
+            type Unparker = $unparker;
 
-    fn pair() -> (Self::Parker, Self::Unparker) {
+            fn pair() -> (Self::Parker, Self::Unparker) {
+                $pair
+            }
+
+            #[inline]
+            fn park(parker: &Self::Parker) {
+                parker.park();
+            }
+
+            #[inline]
+            fn park_timeout(parker: &Self::Parker, timeout: Duration) {
+                parker.park_timeout(timeout);
+            }
+
+            #[inline]
+            fn unpark(unparker: &Self::Unparker) {
+                unparker.unpark();
+            }
+
+            $(parkers! { @can $extra = $can })*
+        }
+    )*};
+    (@can TRY_PARK = $can:expr) => {
+        const TRY_PARK: Option<fn(&Self::Parker) -> bool> = Some($can);
+    };
+    (@can WAKER = $can:expr) => {
+        const WAKER: Option<fn(Self::Unparker) -> Waker> = Some($can);
+    };
+}
+
+/// The pair of a parker of this crate.
+fn ours<W>(parker: Ours<W>) -> (Ours<W>, atomic_parker::Unparker<W>) {
+    let unparker = parker.unparker();
+    (parker, unparker)
+}
+
+type Ours<W = wait::Condvar> = atomic_parker::Parker<W>;
+
+parkers! {
+    Crossbeam: Peer, "crossbeam", crossbeam_utils::sync::Parker, crossbeam_utils::sync::Unparker, {
         let parker = crossbeam_utils::sync::Parker::new();
         let unparker = parker.unparker().clone();
         (parker, unparker)
-    }
-
-    #[inline]
-    fn park(parker: &Self::Parker) {
-        parker.park();
-    }
-
-    #[inline]
-    fn park_timeout(parker: &Self::Parker, timeout: Duration) {
-        parker.park_timeout(timeout);
-    }
-
-    #[inline]
-    fn unpark(unparker: &Self::Unparker) {
-        unparker.unpark();
-    }
-}
-
-pub struct Parking;
-
-impl Contender for Parking {
-    const NAME: &'static str = "parking";
-    const KIND: Kind = Kind::Peer;
-
-    type Parker = parking::Parker;
-    type Unparker = parking::Unparker;
-
-    fn pair() -> (Self::Parker, Self::Unparker) {
-        parking::pair()
-    }
-
-    #[inline]
-    fn park(parker: &Self::Parker) {
-        parker.park();
-    }
-
-    #[inline]
-    fn park_timeout(parker: &Self::Parker, timeout: Duration) {
-        parker.park_timeout(timeout);
-    }
-
-    #[inline]
-    fn unpark(unparker: &Self::Unparker) {
-        unparker.unpark();
-    }
-
-    const WAKER: Option<fn(Self::Unparker) -> Waker> = Some(Waker::from);
+    };
+    Parking: Peer, "parking", parking::Parker, parking::Unparker, parking::pair(), WAKER = Waker::from;
+    OursCondvar: Ours, "ours", Ours, atomic_parker::Unparker, ours(Ours::new()),
+        TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
+    OursCondvarOff: Ours, "ours, no spin", Ours, atomic_parker::Unparker, ours(Ours::new().with_spin(Spin::off())),
+        TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
+    #[cfg(feature = "parking_lot")]
+    OursParkingLot: Ours, "ours, parking_lot", Ours<wait::ParkingLot>, atomic_parker::Unparker<wait::ParkingLot>,
+        ours(Ours::default()), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
+    #[cfg(feature = "parking_lot")]
+    OursParkingLotOff: Ours, "ours, parking_lot, no spin", Ours<wait::ParkingLot>, atomic_parker::Unparker<wait::ParkingLot>,
+        ours(Ours::default().with_spin(Spin::off())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
 }
 
 /// `std::thread::park`. Its token belongs to the thread, so `wait` needs a flag to know whose token it was.
@@ -284,56 +295,4 @@ impl Contender for Std {
         unparker.signalled.store(true, Ordering::Release);
         unparker.thread.unpark();
     }
-}
-
-/// Contenders from this crate: the name of the type, its slow path, its name in the tables, and how to make the parker.
-macro_rules! ours {
-    ($($(#[$cfg:meta])? $type:ident: $wait:ty = $name:literal, $new:expr;)*) => {$(
-        $(#[$cfg])?
-        pub struct $type;
-
-        $(#[$cfg])?
-        impl Contender for $type {
-            const NAME: &'static str = $name;
-            const KIND: Kind = Kind::Ours;
-
-            type Parker = atomic_parker::Parker<$wait>;
-            type Unparker = atomic_parker::Unparker<$wait>;
-
-            fn pair() -> (Self::Parker, Self::Unparker) {
-                let parker: Self::Parker = $new;
-                let unparker = parker.unparker();
-                (parker, unparker)
-            }
-
-            #[inline]
-            fn park(parker: &Self::Parker) {
-                parker.park();
-            }
-
-            #[inline]
-            fn park_timeout(parker: &Self::Parker, timeout: Duration) {
-                parker.park_timeout(timeout);
-            }
-
-            #[inline]
-            fn unpark(unparker: &Self::Unparker) {
-                unparker.unpark();
-            }
-
-            const TRY_PARK: Option<fn(&Self::Parker) -> bool> = Some(|parker| parker.try_park());
-            const WAKER: Option<fn(Self::Unparker) -> Waker> = Some(Waker::from);
-        }
-    )*};
-}
-
-type Ours<W = wait::Condvar> = atomic_parker::Parker<W>;
-
-ours! {
-    OursCondvar: wait::Condvar = "ours", Ours::new();
-    OursCondvarOff: wait::Condvar = "ours, no spin", Ours::new().with_spin(Spin::off());
-    #[cfg(feature = "parking_lot")]
-    OursParkingLot: wait::ParkingLot = "ours, parking_lot", Ours::default();
-    #[cfg(feature = "parking_lot")]
-    OursParkingLotOff: wait::ParkingLot = "ours, parking_lot, no spin", Ours::default().with_spin(Spin::off());
 }
