@@ -32,7 +32,8 @@ pub fn pair() -> (Parker, Unparker) {
 /// allocation alive, which is padded to cache lines.
 ///
 /// The names and meanings are those of crossbeam's `Parker` and of `parking`; for memory ordering, cost and panics see
-/// [`AtomicParker`], of which this is a handle.
+/// [`AtomicParker`], of which this is a handle. What this one does besides is to look at the token for a moment before
+/// it sleeps, where that pays: see [`Spin`].
 ///
 /// # Examples
 ///
@@ -211,7 +212,8 @@ impl<W: Wait> Parker<W> {
     /// Sleeps until the token is there, and takes it; see [`AtomicParker::park`].
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
-    /// and no system call. It synchronizes with every `unpark` up to then.
+    /// and no system call. If not, and if this parker has learned that it pays, it looks at the token for up to 20 µs
+    /// before it sleeps; see [`Spin`]. It synchronizes with every `unpark` up to then.
     ///
     /// # Examples
     ///

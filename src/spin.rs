@@ -725,6 +725,8 @@ mod tests {
         for (spin, nanos) in [
             (Spin::off(), 0),
             (Spin::bounded(Duration::from_micros(5)), 5_000),
+            (Spin::bounded(Duration::from_secs(4)), 4_000_000_000),
+            (Spin::bounded(Duration::from_secs(5)), u32::MAX),
             (Spin::bounded(Duration::MAX), u32::MAX),
         ] {
             let learner = Learner::new(spin);

@@ -176,8 +176,8 @@ impl Contender for Document {
     }
 }
 
-/// Contenders that have the methods of a parker under their usual names: the name of the type, what it is compared as, its
-/// name in the tables, the types of the pair, how to make one, and what else it can.
+/// Contenders that have the methods of a parker under their usual names: the name of the type, what it is compared as,
+/// its name in the tables, the types of the pair, how to make one, and what else it can.
 macro_rules! parkers {
     ($($(#[$cfg:meta])? $type:ident: $kind:ident, $name:literal, $parker:ty, $unparker:ty, $pair:expr
         $(, $extra:ident = $can:expr)*;)*) => {$(
