@@ -284,14 +284,20 @@ impl<W: Wait> Parker<W> {
         let budget = learner.next_look();
         let mut looked = None;
         if budget > 0 {
-            // Where there is no other CPU, the look has failed for free, and the next will be wanted later.
-            let (found, took) = if sync::has_other_cpus() { self.look(budget, deadline) } else { (false, 0) };
-            looked = Some(took);
-            learner.looked(took, found);
-            share(learner);
-            if found {
-                learner.waited(looked, Sleep::Spared);
-                return true;
+            let look = if sync::has_other_cpus() {
+                self.look(budget, deadline)
+            } else {
+                // It has failed for free, and the next will be wanted later.
+                Some((false, 0))
+            };
+            if let Some((found, took)) = look {
+                looked = Some(took);
+                learner.looked(took, found);
+                share(learner);
+                if found {
+                    learner.waited(looked, Sleep::Spared);
+                    return true;
+                }
             }
         }
         if !sync::had_other_cpus() {
@@ -300,9 +306,8 @@ impl<W: Wait> Parker<W> {
         }
         let start = learner.is_curious().then(sync::now);
         let found = self.inner().sleep(deadline, Sleepers::One);
-        // Time that was up says only that the wait was longer.
-        let took = |start| if found { nanos_since(start) } else { u32::MAX };
-        learner.waited(looked, start.map_or(Sleep::Untimed, |start| Sleep::Took(took(start))));
+        let ended = if found { Sleep::Took } else { Sleep::TimedOut };
+        learner.waited(looked, start.map_or(Sleep::Untimed, |start| ended(nanos_since(start))));
         found
     }
 
@@ -326,8 +331,9 @@ impl<W: Wait> Parker<W> {
 /// What the looks of all parkers have come to, for those that are new.
 static PRIOR: Hint = Hint::new();
 
-/// How often a look looks before it reads the clock for the first time: a hand-off between two cores that run is over
-/// by then, and is spared the clock. 1 to 2 µs on most processors, 3 µs where the pause is the longest.
+/// How often a look without a deadline looks before it reads the clock for the first time: a hand-off between two cores
+/// that run is over by then, and is spared the clock. 1 to 2 µs on most processors, 3 µs where the pause is the
+/// longest.
 const UNTIMED_TURNS: u32 = 32;
 
 /// How often it looks between two readings of the clock after that.
@@ -338,23 +344,25 @@ const MAX_PAUSE: u32 = 4;
 
 impl<W> Parker<W> {
     /// Looks at the token for up to `budget` nanoseconds; returns whether it took it, and how long that was.
-    fn look(&self, budget: u32, deadline: Option<Instant>) -> (bool, u32) {
+    ///
+    /// `None` if there is no time to look.
+    fn look(&self, budget: u32, deadline: Option<Instant>) -> Option<(bool, u32)> {
         // A timed park must not look past its deadline, so it has to know the time from the start.
         let mut start = deadline.map(|_| sync::now());
         let left = deadline.zip(start).map(|(deadline, start)| deadline.saturating_duration_since(start));
         if left.is_some_and(|left| left < SHORTEST_TIMED) {
-            return (false, 0);
+            return None;
         }
         let budget = left.map_or(budget, |left| budget.min(nanos(left)));
         let mut pause = 1;
-        let mut turns = UNTIMED_TURNS;
+        let mut turns = if deadline.is_some() { TIMED_TURNS } else { UNTIMED_TURNS };
         let mut took = 0;
         loop {
             for _ in 0..turns {
                 if self.inner().try_park() {
                     // Past the first reading, the look may have been preempted since the last one.
                     let since = if took > 0 { start } else { None };
-                    return (true, since.map_or(took, nanos_since));
+                    return Some((true, since.map_or(took, nanos_since)));
                 }
                 for _ in 0..pause {
                     std::hint::spin_loop();
@@ -363,7 +371,7 @@ impl<W> Parker<W> {
             let start = *start.get_or_insert_with(sync::now);
             took = nanos_since(start).max(1);
             if took >= budget {
-                return (false, took);
+                return Some((false, took));
             }
             turns = TIMED_TURNS;
             pause = (pause * 2).min(MAX_PAUSE);

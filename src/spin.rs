@@ -216,8 +216,10 @@ struct Lesson {
 pub(crate) enum Sleep {
     /// The look found the token.
     Spared,
-    /// It slept for this long.
+    /// It slept for this long, until the token came.
     Took(u32),
+    /// It slept for this long, until time was up.
+    TimedOut(u32),
     /// It slept, and did not read the clock, because the parker was not curious.
     Untimed,
 }
@@ -335,12 +337,14 @@ impl Learner {
         if !self.learns() {
             return;
         }
+        let is_soon = |slept| looked.unwrap_or(0).saturating_add(slept) <= HINT;
         let soon = match sleep {
-            Sleep::Spared => looked.unwrap_or(0) <= HINT,
-            Sleep::Took(slept) => {
-                let soon = looked.unwrap_or(0).saturating_add(slept) <= HINT;
-                self.slept(looked.is_some(), slept, soon);
-                soon
+            Sleep::Spared => is_soon(0),
+            // Who knows how long it would have been.
+            Sleep::TimedOut(slept) if is_soon(slept) => return,
+            Sleep::Took(slept) | Sleep::TimedOut(slept) => {
+                self.slept(looked.is_some(), slept, is_soon(slept));
+                is_soon(slept)
             }
             // What all the doubt comes from.
             Sleep::Untimed => true,
@@ -596,12 +600,24 @@ mod tests {
             ([(None, soon), (None, soon)], 0b11),
             ([(Some(1), Sleep::Spared), (None, Sleep::Untimed)], 0b11),
             ([(Some(100_001), Sleep::Spared), (Some(100_000), Sleep::Spared)], 0b01),
+            ([(None, soon), (None, Sleep::TimedOut(100_001))], 0b10),
+            ([(Some(50_001), Sleep::TimedOut(50_000)), (None, soon)], 0b01),
         ] {
             for before in 0..HISTORIES as u8 {
                 let learner = adaptive(before, NOVICE);
                 waits.iter().for_each(|&(looked, sleep)| learner.waited(looked, sleep));
                 assert_eq!(learner.history.get(), history, "{waits:?}");
             }
+        }
+    }
+
+    #[test]
+    fn time_that_was_up_soon_says_nothing() {
+        let lesson = Lesson { skip: 80, reach: 5_000, credit: 9_000, ..NOVICE };
+        for looked in [None, Some(5_000)] {
+            let learner = adaptive(3, lesson);
+            learner.waited(looked, Sleep::TimedOut(95_000));
+            assert_eq!((learner.history.get(), learner.lesson().get(), learner.sleep_cost.get()), (3, lesson, 20_000));
         }
     }
 
