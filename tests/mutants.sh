@@ -4,8 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked --quiet
-# The property tests take their time without it.
-export CARGO_PROFILE_TEST_OPT_LEVEL=1
 
 if [ "${1:-}" = --all ]; then
     shift
