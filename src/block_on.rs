@@ -12,8 +12,9 @@ use std::time::Duration;
 
 /// Runs a future to completion on this thread, which sleeps while the future has nothing to do.
 ///
-/// The parker and its waker belong to the thread and are kept for the next call: only the first call on a thread
-/// allocates, and a call in a thread-local's destructor, if they are gone by then.
+/// The parker and its waker belong to the thread and are kept for the next call. What allocates is the first call on a
+/// thread, the first sleep, which asks whether there are other CPUs, and a call in a thread-local's destructor, if the
+/// parker is gone by then.
 ///
 /// May be called within the poll of another call. Both share the thread's parker, and if the inner one has slept, the
 /// outer one polls once more before it does, in case that a wake-up was meant for it.

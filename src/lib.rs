@@ -45,7 +45,7 @@
 //!
 //! # Spinning
 //!
-//! A [`Parker`] looks at its token for a moment before it sleeps if it has learned that this pays, and only then. That
+//! A [`Parker`] looks at its token for a moment before it sleeps, unless it has learned that this does not pay. That
 //! makes hand-offs between two cores some hundred times faster. [`Spin`] says how, and how to turn it off. An
 //! [`AtomicParker`], which has nowhere to keep what it learns, never looks.
 //!

@@ -212,8 +212,8 @@ impl<W: Wait> Parker<W> {
     /// Sleeps until the token is there, and takes it; see [`AtomicParker::park`].
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
-    /// and no system call. If not, and if this parker has learned that it pays, it looks at the token for up to 20 µs
-    /// before it sleeps; see [`Spin`]. It synchronizes with every `unpark` up to then.
+    /// and no system call. If not, and unless this parker has learned that it does not pay, it looks at the token for
+    /// up to 20 µs before it sleeps; see [`Spin`]. It synchronizes with every `unpark` up to then.
     ///
     /// # Examples
     ///
@@ -269,7 +269,9 @@ impl<W: Wait> Parker<W> {
     /// The slow path of every park.
     #[cold]
     fn sleep(&self, deadline: Option<Instant>) -> bool {
-        if self.learner.is_calm() {
+        let no_time = deadline.is_some_and(|deadline| deadline.saturating_duration_since(sync::now()) < SHORTEST_TIMED);
+        // Without time there is no wait: nothing to look for, and nothing to learn.
+        if no_time || self.learner.is_calm() {
             return self.inner().sleep(deadline, Sleepers::One);
         }
         self.look_then_sleep(deadline)
@@ -283,21 +285,17 @@ impl<W: Wait> Parker<W> {
         }
         let budget = learner.next_look();
         let mut looked = None;
-        if budget > 0 {
-            let look = if sync::has_other_cpus() {
-                self.look(budget, deadline)
-            } else {
-                // It has failed for free, and the next will be wanted later.
-                Some((false, 0))
-            };
-            if let Some((found, took)) = look {
-                looked = Some(took);
-                learner.looked(took, found);
+        if budget > 0 && sync::has_other_cpus() {
+            let (found, took) = self.look(budget, deadline);
+            looked = Some(took);
+            learner.looked(took, found);
+            // That a deadline cut it short is nothing for others to know.
+            if found || took >= budget {
                 share(learner);
-                if found {
-                    learner.waited(looked, Sleep::Spared);
-                    return true;
-                }
+            }
+            if found {
+                learner.waited(looked, Sleep::Spared);
+                return true;
             }
         }
         if !sync::had_other_cpus() {
@@ -344,15 +342,10 @@ const MAX_PAUSE: u32 = 4;
 
 impl<W> Parker<W> {
     /// Looks at the token for up to `budget` nanoseconds; returns whether it took it, and how long that was.
-    ///
-    /// `None` if there is no time to look.
-    fn look(&self, budget: u32, deadline: Option<Instant>) -> Option<(bool, u32)> {
+    fn look(&self, budget: u32, deadline: Option<Instant>) -> (bool, u32) {
         // A timed park must not look past its deadline, so it has to know the time from the start.
         let mut start = deadline.map(|_| sync::now());
         let left = deadline.zip(start).map(|(deadline, start)| deadline.saturating_duration_since(start));
-        if left.is_some_and(|left| left < SHORTEST_TIMED) {
-            return None;
-        }
         let budget = left.map_or(budget, |left| budget.min(nanos(left)));
         let mut pause = 1;
         let mut turns = if deadline.is_some() { TIMED_TURNS } else { UNTIMED_TURNS };
@@ -362,7 +355,7 @@ impl<W> Parker<W> {
                 if self.inner().try_park() {
                     // Past the first reading, the look may have been preempted since the last one.
                     let since = if took > 0 { start } else { None };
-                    return Some((true, since.map_or(took, nanos_since)));
+                    return (true, since.map_or(took, nanos_since));
                 }
                 for _ in 0..pause {
                     std::hint::spin_loop();
@@ -371,7 +364,7 @@ impl<W> Parker<W> {
             let start = *start.get_or_insert_with(sync::now);
             took = nanos_since(start).max(1);
             if took >= budget {
-                return Some((false, took));
+                return (false, took);
             }
             turns = TIMED_TURNS;
             pause = (pause * 2).min(MAX_PAUSE);

@@ -72,6 +72,9 @@ fn a_look_that_fails_ends_in_a_sleep() {
 
 #[test]
 fn no_look_goes_past_the_deadline() {
+    if !can_look() {
+        return;
+    }
     // A stall of this thread could bring the token together with the deadline, and then it wins: so more than one try.
     until(|| {
         let parker = Parker::new().with_spin(Spin::bounded(Duration::MAX));
