@@ -26,7 +26,7 @@
 //!   for each *history*: whether each of the last two waits was over soon. Where short and long waits alternate, the
 //!   parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh and
 //!   Patt, MICRO 1991.)
-//! - Where all is settled, by long waits in a row or by all doubt, up to 15 waits of the pause, whatever comes, are
+//! - Where all is settled, by long waits in a row or by all doubt, up to 31 waits of the pause, whatever comes, are
 //!   slept through without reading the clock or learning from them. On a thread that sleeps long, all that a wait
 //!   touches is cold, and thinking would cost a few per cent of it.
 //! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for
@@ -93,7 +93,7 @@ const HINT: u32 = 5 * MAX_COST as u32;
 const MAX_LEVEL: u8 = 10;
 
 /// Where all waits are long, or all doubt is there, fewer than this many in a row are slept through without a thought.
-const CALM: u16 = 16;
+const CALM: u16 = 32;
 
 /// Where there is no other CPU, this many are, before the question comes up again.
 const REST: u16 = 64;
@@ -646,9 +646,9 @@ mod tests {
                 learner.calm.get()
             })
         };
-        assert_eq!(calm(0, paused, LONG), (0..16).collect());
-        assert_eq!(calm(0, doubtful(10), Sleep::Untimed), (0..16).collect());
-        assert_eq!(calm(2, doubtful(10), Sleep::Untimed), (0..16).collect());
+        assert_eq!(calm(0, paused, LONG), (0..32).collect());
+        assert_eq!(calm(0, doubtful(10), Sleep::Untimed), (0..32).collect());
+        assert_eq!(calm(2, doubtful(10), Sleep::Untimed), (0..32).collect());
         for (history, lesson, sleep) in
             [(1, paused, LONG), (2, paused, LONG), (3, doubtful(9), LONG), (0, doubtful(9), Sleep::Untimed)]
         {
