@@ -95,6 +95,7 @@ fn run(options: &Options) -> Result<(), String> {
     }
     bar.finish_and_clear();
     report::print_table(&rows);
+    report::print_gain(&rows);
     let write = || -> Result<(), Box<dyn std::error::Error>> {
         std::fs::create_dir_all(&options.out)?;
         report::write_json(&rows, &options.out.join("duel.json"))?;

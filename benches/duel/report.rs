@@ -36,6 +36,10 @@ impl Row {
         self.contenders.iter().filter(move |c| c.1 == kind).map(|(name, _, rounds)| (*name, &rounds[..]))
     }
 
+    fn named(&self, name: &str) -> Option<&[f64]> {
+        self.contenders.iter().find(|contender| contender.0 == name).map(|(_, _, rounds)| &rounds[..])
+    }
+
     fn best_peer(&self) -> (&'static str, &[f64]) {
         let by_median = |a: &(_, &[f64]), b: &(_, &[f64])| median(a.1).total_cmp(&median(b.1));
         self.of_kind(Kind::Peer).min_by(by_median).expect("there are peers")
@@ -62,6 +66,21 @@ pub fn print_table(rows: &[Row]) {
                 row.aim.map_or("–".into(), |aim| aim.to_string()),
             );
         }
+    }
+}
+
+/// What looking gains or costs: each slow path against itself without spinning, in all slices.
+pub fn print_gain(rows: &[Row]) {
+    println!("\n| scenario | ours : ours without spinning (quartiles) |\n| --- | --- |");
+    for row in rows {
+        let mut all = Vec::new();
+        for name in ["ours", "ours, parking_lot"] {
+            if let (Some(ours), Some(off)) = (row.named(name), row.named(&format!("{name}, no spin"))) {
+                all.extend(ours.iter().zip(off).map(|(ours, off)| ours / off));
+            }
+        }
+        let [median, low, high] = [0.5, 0.25, 0.75].map(|share| short(quantile(&all, share)));
+        println!("| {} | {median} ({low}–{high}) |", row.name);
     }
 }
 
