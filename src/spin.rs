@@ -359,7 +359,7 @@ impl Learner {
         };
         let settled = if soon { self.lesson().get().levels.doubt == MAX_LEVEL } else { self.history.get() == 0 };
         if settled {
-            self.calm_down(self.draw(CALM));
+            self.calm_down();
         }
         self.history.set((self.history.get() * 2 + u8::from(soon)) % HISTORIES as u8);
     }
@@ -370,9 +370,9 @@ impl Learner {
     }
 
     /// Sleeps through a part of the pause without a thought.
-    fn calm_down(&self, limit: u16) {
+    fn calm_down(&self) {
         let mut lesson = self.lesson().get();
-        let calm = lesson.skip.min(limit);
+        let calm = self.draw(CALM).min(lesson.skip);
         lesson.skip -= calm;
         self.lesson().set(lesson);
         self.calm.set(calm);

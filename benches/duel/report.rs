@@ -115,7 +115,7 @@ pub fn draw_chart(rows: &[Row], path: &Path) -> Result<(), Box<dyn Error>> {
         .iter()
         .filter_map(|row| {
             let (peer, theirs) = row.best_peer();
-            let (_, ours) = row.of_kind(Kind::Ours).find(|(name, _)| *name == "ours")?;
+            let ours = row.named("ours")?;
             Some((format!("{} (against {peer})", row.name), 1.0 / ratios(ours, theirs)[0]))
         })
         .collect();
