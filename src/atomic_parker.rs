@@ -145,7 +145,7 @@ impl<W: Wait> AtomicParker<W> {
     #[inline]
     pub fn park(&self) {
         if !self.state.take() {
-            self.sleep(None, Sleepers::Any);
+            self.sleep_untimed();
         }
     }
 
@@ -168,7 +168,7 @@ impl<W: Wait> AtomicParker<W> {
     /// ```
     #[inline]
     pub fn park_timeout(&self, timeout: Duration) -> bool {
-        self.state.take() || self.sleep(sync::deadline_after(timeout), Sleepers::Any)
+        self.state.take() || self.sleep_until(sync::deadline_after(timeout))
     }
 
     /// Sleeps until the token is there, but not past `deadline`; returns whether it took the token.
@@ -185,7 +185,7 @@ impl<W: Wait> AtomicParker<W> {
     /// ```
     #[inline]
     pub fn park_deadline(&self, deadline: Instant) -> bool {
-        self.state.take() || self.sleep(Some(deadline), Sleepers::Any)
+        self.state.take() || self.sleep_until(Some(deadline))
     }
 
     /// Sets the token and wakes a sleeper, if there is one; returns whether the token is new.
@@ -234,8 +234,21 @@ impl<W: Wait> AtomicParker<W> {
         self.wait.wake(Key::new(&self.state));
     }
 
-    /// The slow path of every park: sleeps for the token, after the fast path found none.
     #[cold]
+    fn sleep_untimed(&self) {
+        self.sleep(None, Sleepers::Any);
+    }
+
+    #[cold]
+    fn sleep_until(&self, deadline: Option<Instant>) -> bool {
+        self.sleep(deadline, Sleepers::Any)
+    }
+
+    /// The slow path of every park: sleeps for the token, after the fast path found none.
+    ///
+    /// Inlined into each kind of park, so that one without a deadline runs through little code: a thread that slept
+    /// long finds all of it cold.
+    #[inline(always)]
     pub(crate) fn sleep(&self, deadline: Option<Instant>, sleepers: Sleepers) -> bool {
         let mut expired = sync::has_passed(deadline);
         // Whether this thread may have had the wake that another sleeper needs: it slept, and has not left since.

@@ -225,7 +225,7 @@ impl<W: Wait> Parker<W> {
     #[inline]
     pub fn park(&self) {
         if !self.inner().take() {
-            self.sleep(None);
+            self.sleep_untimed();
         }
     }
 
@@ -246,7 +246,7 @@ impl<W: Wait> Parker<W> {
     /// ```
     #[inline]
     pub fn park_timeout(&self, timeout: Duration) -> bool {
-        self.inner().take() || self.sleep(sync::deadline_after(timeout))
+        self.inner().take() || self.sleep_until(sync::deadline_after(timeout))
     }
 
     /// Sleeps until the token is there, but not past `deadline`; returns whether it took the token.
@@ -263,11 +263,21 @@ impl<W: Wait> Parker<W> {
     /// ```
     #[inline]
     pub fn park_deadline(&self, deadline: Instant) -> bool {
-        self.inner().take() || self.sleep(Some(deadline))
+        self.inner().take() || self.sleep_until(Some(deadline))
+    }
+
+    #[cold]
+    fn sleep_untimed(&self) {
+        self.sleep(None);
+    }
+
+    #[cold]
+    fn sleep_until(&self, deadline: Option<Instant>) -> bool {
+        self.sleep(deadline)
     }
 
     /// The slow path of every park.
-    #[cold]
+    #[inline(always)]
     fn sleep(&self, deadline: Option<Instant>) -> bool {
         let no_time = deadline.is_some_and(|deadline| deadline.saturating_duration_since(sync::now()) < SHORTEST_TIMED);
         // Without time there is no wait: nothing to look for, and nothing to learn.
@@ -278,6 +288,7 @@ impl<W: Wait> Parker<W> {
     }
 
     /// Looks for as long as the policy says, then sleeps.
+    #[cold]
     fn look_then_sleep(&self, deadline: Option<Instant>) -> bool {
         let learner = &self.learner;
         if learner.is_young() {

@@ -59,9 +59,14 @@ mod imp {
             guard: MutexGuard<'a, T>,
             deadline: Option<Instant>,
         ) -> MutexGuard<'a, T> {
-            let Some(deadline) = deadline else {
-                return self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
-            };
+            match deadline {
+                None => self.0.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => self.wait_timed(guard, deadline),
+            }
+        }
+
+        #[cold]
+        fn wait_timed<'a, T>(&self, guard: MutexGuard<'a, T>, deadline: Instant) -> MutexGuard<'a, T> {
             let timeout = deadline.saturating_duration_since(now());
             self.0.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
         }
@@ -112,7 +117,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Says that a deadline has passed; `None` is never.
 #[inline]
 pub(crate) fn has_passed(deadline: Option<Instant>) -> bool {
-    deadline.is_some_and(|deadline| deadline <= now())
+    // Out of line, and so is all else that reads the clock in a sleep: see `AtomicParker::sleep`.
+    #[cold]
+    fn has_come(instant: Instant) -> bool {
+        instant <= now()
+    }
+    deadline.is_some_and(has_come)
 }
 
 /// The deadline that lies `timeout` from now; `None`, for ever, if the clock cannot express it.
