@@ -1,5 +1,5 @@
 //! A round trip of two threads, each parked until the other one unparks it:
-//! `cargo bench --bench handoff --features parking_lot`.
+//! `cargo bench --bench handoff --features futex,parking_lot`.
 //!
 //! The figures of sleeping threads swing by tens of per cent between runs. To compare contenders closely, see
 //! `--bench duel`, which takes them in turn.

@@ -1,4 +1,4 @@
-//! What the token costs while nobody sleeps: `cargo bench --bench token --features parking_lot`.
+//! What the token costs while nobody sleeps: `cargo bench --bench token --features futex,parking_lot`.
 //!
 //! Everything runs in one thread. The report is target/criterion/report/index.html.
 

@@ -1,6 +1,7 @@
 //! Random work on all slow paths, for as long as you like: `cargo run --release --example soak -- SECONDS`.
 //!
-//! It does what the stress tests do, and panics as they do. With `--features parking_lot` on that slow path too.
+//! It does what the stress tests do, and panics as they do. With `--features futex,parking_lot` on these slow paths
+//! too.
 
 // Each example and test uses a part of these.
 #[cfg(not(any(loom, shuttle)))]
@@ -55,6 +56,10 @@ mod soak {
         let mut subjects = vec![
             subject::<wait::Condvar>("Condvar"),
             subject::<Faulty<wait::Condvar>>("Condvar, with faults"),
+            #[cfg(all(feature = "futex", target_os = "linux"))]
+            subject::<wait::Futex>("Futex"),
+            #[cfg(all(feature = "futex", target_os = "linux"))]
+            subject::<Faulty<wait::Futex>>("Futex, with faults"),
             #[cfg(feature = "parking_lot")]
             subject::<wait::ParkingLot>("ParkingLot"),
             #[cfg(feature = "parking_lot")]

@@ -40,8 +40,8 @@
 //!
 //! # The slow path
 //!
-//! How a thread sleeps is the type parameter `W`: a mutex and a condition variable by default, the queues of
-//! `parking_lot_core` for a parker of one byte, or your own event loop. See [`wait`].
+//! How a thread sleeps is the type parameter `W`: a mutex and a condition variable by default, a bare
+//! futex on Linux, the queues of `parking_lot_core` for a parker of one byte, or your own event loop. See [`wait`].
 //!
 //! # Spinning
 //!
@@ -74,7 +74,7 @@
 //!
 //! # Features
 //!
-//! None is on by default: `parking_lot` for `wait::ParkingLot`, and `loom` and `shuttle` as above.
+//! None is on by default: `futex` for `wait::Futex`, `parking_lot` for `wait::ParkingLot`, and `loom` and `shuttle` as above.
 #![deny(unsafe_code, missing_docs, missing_debug_implementations, rust_2018_idioms)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -37,6 +37,8 @@
 //! this byte against any *other* atomic, which is the only thing that `SeqCst` could add: a lost wake-up is excluded by
 //! the modification order of the byte together with the slow path's own lock (see `Wait`).
 
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::const_unless_loom;
 
@@ -141,6 +143,61 @@ impl State {
     }
 }
 
+/// What the sleepers on a futex and those who wake them agree on: an event count.
+///
+/// A sleeper enters, looks whether there still is a reason to sleep, and sleeps for as long as the number of events is
+/// the one that it was told. Whoever wakes takes the reason away, and then signals.
+///
+/// Two numbers and not one, so that neither can overflow into the other, and so that the number of events takes 2³²
+/// wakes to come back to what a sleeper saw.
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+pub(crate) struct EventCount {
+    events: AtomicU32,
+    sleepers: AtomicU32,
+}
+
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+impl EventCount {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self { events: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+        }
+    }
+
+    /// Counts this thread among the sleepers, and returns the number of events so far.
+    #[inline]
+    pub(crate) fn enter(&self) -> u32 {
+        // Acquire: pairs with the second Release of `signal`. Who comes after a signal that did not count it sees what
+        // the signal is about, and the new number of events.
+        self.sleepers.fetch_add(1, Ordering::Acquire);
+        // Acquire: pairs with the first Release of `signal`. Who gets the new number sees what the signal is about.
+        self.events.load(Ordering::Acquire)
+    }
+
+    /// Counts this thread among the sleepers no longer.
+    #[inline]
+    pub(crate) fn exit(&self) {
+        // Relaxed: publishes nothing. Whoever still counts this thread sends a needless wake.
+        self.sleepers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts an event; returns whether there may be sleepers who have not heard of it.
+    #[inline]
+    pub(crate) fn signal(&self) -> bool {
+        // Release: pairs with the second Acquire of `enter`.
+        self.events.fetch_add(1, Ordering::Release);
+        // Release: pairs with the first Acquire of `enter`. It adds nothing, and yet it is a write: so it comes before
+        // or after each `enter` in the order of modifications, and no sleeper and its waker both miss each other.
+        self.sleepers.fetch_add(0, Ordering::Release) > 0
+    }
+
+    /// The word to sleep on.
+    #[inline]
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        &self.events
+    }
+}
+
 /// Numbers that threads leave for one another as a hint, and a counter to tell them apart.
 ///
 /// Not of the model checkers' types: nothing that is promised depends on it.
@@ -188,5 +245,33 @@ impl Alarm {
 
     pub(crate) fn go_off(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The look of a futex of the models at its word.
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+pub(crate) fn look_at(word: &AtomicU32) -> u32 {
+    // Relaxed: what comes before it is ordered by the lock of the kernel, and by that of the model.
+    word.load(Ordering::Relaxed)
+}
+
+#[cfg(all(test, feature = "futex", target_os = "linux", not(any(loom, shuttle))))]
+mod tests {
+    use super::EventCount;
+
+    #[test]
+    fn an_event_count_knows_who_has_not_heard_of_an_event() {
+        let count = EventCount::new();
+        assert!(!count.signal());
+        let [first, second] = [(); 2].map(|()| count.enter());
+        assert_eq!(first, second);
+        assert!(count.signal());
+        count.exit();
+        assert!(count.signal());
+        assert_eq!(count.enter(), first + 2);
+        count.exit();
+        count.exit();
+        assert!(!count.signal());
     }
 }

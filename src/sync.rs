@@ -4,11 +4,21 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-#[cfg(all(feature = "parking_lot", any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+#[cfg(any(feature = "parking_lot", feature = "futex"))]
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[cfg_attr(not(feature = "parking_lot"), allow(dead_code))]
 #[path = "sync/parking_lot_model.rs"]
 pub(crate) mod parking_lot_core;
 #[cfg(all(feature = "parking_lot", not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))))]
 pub(crate) use ::parking_lot_core;
+
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+#[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
+#[path = "sync/futex_model.rs"]
+pub(crate) mod futex;
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+#[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
+pub(crate) use rustix::thread::futex;
 
 pub(crate) use imp::{atomic, now, Condvar};
 pub(crate) use imp::{local, Mutex, MutexGuard};

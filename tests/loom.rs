@@ -2,7 +2,7 @@
 //! Every interleaving of small scenarios, on every slow path that they fit.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --release --features loom,parking_lot --test loom
+//! RUSTFLAGS="--cfg loom" cargo test --release --features loom,futex,parking_lot --test loom
 //! ```
 //!
 //! Each model prints how many interleavings it went through, and whether these are all that loom tells apart
@@ -12,14 +12,14 @@
 //!
 //! - Load buffering, and a load that reads from a store which comes later in the same execution.
 //! - `SeqCst`: loom takes it for `AcqRel`, and knows its total order only for fences. Nothing here uses it.
-//! - The real slow paths below the facade: futexes, the hash table of `parking_lot_core` (a queue under one lock stands
-//!   for it), real time (the clock stands still until `advance_clock`), poisoned locks.
+//! - The real slow paths below the facade: futexes and the hash table of `parking_lot_core` (a queue under one lock
+//!   stands for both), real time (the clock stands still until `advance_clock`), poisoned locks.
 //! - Which sleeper a condition variable picks: here the one that sleeps longest or one with a deadline, in reality any.
 //! - The counts of `std::sync::Arc`: they are taken to be right, and order nothing here.
 //! - The look before the sleep (`Spin`): in a model there is no other CPU, so it looks at nothing.
 
 use atomic_parker::model::advance_clock;
-use atomic_parker::wait::{Condvar, Key, ParkingLot, Sleeper, Wait};
+use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
 use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::thread;
@@ -38,6 +38,12 @@ trait Slow: Wait + Send + Sync + 'static {
 impl Slow for Condvar {
     fn new() -> Self {
         Condvar::new()
+    }
+}
+
+impl Slow for Futex {
+    fn new() -> Self {
+        Futex::new()
     }
 }
 
@@ -209,23 +215,23 @@ macro_rules! check {
 }
 
 check! {
-    one_unpark on Condvar, ParkingLot, Spurious, Sticky;
-    one_wake_by_waker on Condvar, ParkingLot;
-    each_of_several_unparks on Condvar <= 4, ParkingLot <= 4, Spurious <= 4, Sticky <= 4;
-    coalesced_unpark on Condvar, ParkingLot, Spurious, Sticky;
-    two_unparkers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
-    three_unparkers on Condvar <= 2, ParkingLot <= 2, Spurious <= 2, Sticky <= 2;
-    token_against_sleep on Condvar, ParkingLot, Spurious, Sticky;
-    two_sleepers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
-    two_tokens_for_two_sleepers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
-    thief on Condvar <= 4, ParkingLot <= 4, Spurious <= 4, Sticky <= 4;
-    thief_among_two_sleepers on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
-    no_early_timeout on Condvar, ParkingLot, Spurious, Sticky;
-    timeout_against_unpark on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
-    one_sleeper_leaves on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
-    both_time_out on Condvar <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
-    owner_dropped on Condvar, ParkingLot, Spurious, Sticky;
-    panicking_wait on Condvar, ParkingLot, Spurious, Sticky;
+    one_unpark on Condvar, Futex, ParkingLot, Spurious, Sticky;
+    one_wake_by_waker on Condvar, Futex, ParkingLot;
+    each_of_several_unparks on Condvar <= 4, Futex <= 3, ParkingLot <= 4, Spurious <= 4, Sticky <= 4;
+    coalesced_unpark on Condvar, Futex <= 4, ParkingLot, Spurious, Sticky;
+    two_unparkers on Condvar <= 3, Futex <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    three_unparkers on Condvar <= 2, Futex <= 2, ParkingLot <= 2, Spurious <= 2, Sticky <= 2;
+    token_against_sleep on Condvar, Futex, ParkingLot, Spurious, Sticky;
+    two_sleepers on Condvar <= 3, Futex <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    two_tokens_for_two_sleepers on Condvar <= 3, Futex <= 2, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    thief on Condvar <= 4, Futex <= 4, ParkingLot <= 4, Spurious <= 4, Sticky <= 4;
+    thief_among_two_sleepers on Condvar <= 3, Futex <= 2, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    no_early_timeout on Condvar, Futex, ParkingLot, Spurious, Sticky;
+    timeout_against_unpark on Condvar <= 3, Futex <= 3, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    one_sleeper_leaves on Condvar <= 3, Futex <= 2, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    both_time_out on Condvar <= 3, Futex <= 2, ParkingLot <= 3, Spurious <= 3, Sticky <= 3;
+    owner_dropped on Condvar, Futex, ParkingLot, Spurious, Sticky;
+    panicking_wait on Condvar, Futex, ParkingLot, Spurious, Sticky;
     panicking_wake on Spurious, Sticky;
     panicking_wait_of_one_sleeper on Spurious <= 4, Sticky <= 4;
 }

@@ -2,7 +2,7 @@
 # Runs the integration tests under valgrind's memcheck: no invalid access, no definite leak.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-binary=$(cargo test --features parking_lot --test it --no-run --message-format=json 2>/dev/null |
+binary=$(cargo test --features futex,parking_lot --test it --no-run --message-format=json 2>/dev/null |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 [ -n "$binary" ] || { echo "memcheck: no test binary was built" >&2; exit 1; }
 # One test at a time: valgrind runs one thread at a time anyway.

@@ -26,4 +26,4 @@ else
     set -- --in-diff "$diff" "$@"
 fi
 # 3: each was caught, some by tests that did not end.
-cargo mutants --features parking_lot --shuffle --timeout 60 --output target "$@" -- --lib --test it --test block_on || [ $? -eq 3 ]
+cargo mutants --features futex,parking_lot --shuffle --timeout 60 --output target "$@" -- --lib --test it --test block_on || [ $? -eq 3 ]

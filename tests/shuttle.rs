@@ -2,14 +2,14 @@
 //! Random and PCT schedules over scenarios that are too long for `tests/loom.rs`.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg shuttle" cargo test --release --features shuttle,parking_lot --test shuttle
+//! RUSTFLAGS="--cfg shuttle" cargo test --release --features shuttle,futex,parking_lot --test shuttle
 //! ```
 //!
 //! The number of schedules is fixed. A failure prints its schedule, for `shuttle::replay`. Shuttle knows no weak
 //! memory: the orderings are the business of loom.
 
 use atomic_parker::model::advance_clock;
-use atomic_parker::wait::{Condvar, Key, ParkingLot, Sleeper, Wait};
+use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
 use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
 use shuttle::rand::{thread_rng, Rng};
 use shuttle::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -29,6 +29,12 @@ trait Slow: Wait + Send + Sync + 'static {
 impl Slow for Condvar {
     fn new() -> Self {
         Condvar::new()
+    }
+}
+
+impl Slow for Futex {
+    fn new() -> Self {
+        Futex::new()
     }
 }
 
@@ -94,6 +100,7 @@ impl<W: Wait> Wait for Faulty<W> {
 }
 
 type FaultyCondvar = Faulty<Condvar>;
+type FaultyFutex = Faulty<Futex>;
 type FaultyParkingLot = Faulty<ParkingLot>;
 
 macro_rules! check {
@@ -119,12 +126,12 @@ macro_rules! check {
 }
 
 check! {
-    ring on Condvar, ParkingLot, Sticky, FaultyCondvar, FaultyParkingLot;
-    every_unpark_is_seen on Condvar, ParkingLot, Sticky, FaultyCondvar, FaultyParkingLot;
-    tokens_add_up on Condvar, ParkingLot, Sticky, FaultyCondvar, FaultyParkingLot;
-    one_token_for_many_sleepers on Condvar, ParkingLot, Sticky, FaultyCondvar, FaultyParkingLot;
-    some_sleepers_time_out on Condvar, ParkingLot, FaultyCondvar, FaultyParkingLot;
-    nothing_is_left_of_timeouts on Condvar, ParkingLot, FaultyCondvar, FaultyParkingLot;
+    ring on Condvar, Futex, ParkingLot, Sticky, FaultyCondvar, FaultyFutex, FaultyParkingLot;
+    every_unpark_is_seen on Condvar, Futex, ParkingLot, Sticky, FaultyCondvar, FaultyFutex, FaultyParkingLot;
+    tokens_add_up on Condvar, Futex, ParkingLot, Sticky, FaultyCondvar, FaultyFutex, FaultyParkingLot;
+    one_token_for_many_sleepers on Condvar, Futex, ParkingLot, Sticky, FaultyCondvar, FaultyFutex, FaultyParkingLot;
+    some_sleepers_time_out on Condvar, Futex, ParkingLot, FaultyCondvar, FaultyFutex, FaultyParkingLot;
+    nothing_is_left_of_timeouts on Condvar, Futex, ParkingLot, FaultyCondvar, FaultyFutex, FaultyParkingLot;
 }
 
 /// A token goes round four parkers, several times.

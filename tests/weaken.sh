@@ -37,14 +37,14 @@ restore() {
 }
 
 build() {
-    (cd "$copy" && cargo test --release --features loom,parking_lot --test loom --no-run) >"$log" 2>&1 || return 1
+    (cd "$copy" && cargo test --release --features loom,futex,parking_lot --test loom --no-run) >"$log" 2>&1 || return 1
     # Cargo said that it had built this source, and not that one which it had built before was still good.
     grep -q "Compiling atomic-parker" "$log" || die "cargo did not rebuild $1"
 }
 
 models() {
     # A mutant can make a model run for ever: that counts as a failure.
-    (cd "$copy" && timeout 300 cargo test --release --features loom,parking_lot --test loom -q -- --nocapture) \
+    (cd "$copy" && timeout 300 cargo test --release --features loom,futex,parking_lot --test loom -q -- --nocapture) \
         >"$log" 2>&1
 }
 
@@ -142,6 +142,13 @@ if [ "$only" != orderings ]; then
         's/sleeper.leave(\*asleep > 0);/let others = *asleep > 0; drop(asleep); sleeper.leave(others);/'
     mutant "sees nobody else" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(false)/'
     mutant "always sees others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(true)/'
+
+    mutant "who wakes only looks for sleepers" state.rs \
+        's/self.sleepers.fetch_add(0, Ordering::Release) > 0/self.sleepers.load(Ordering::Acquire) > 0/'
+    mutant "a wake is no event" state.rs 's/self.events.fetch_add(1, /self.events.fetch_add(0, /'
+    mutant "sleepers do not count" state.rs 's/self.sleepers.fetch_add(1, /self.sleepers.fetch_add(0, /'
+    mutant "sleeps without a look at the state" wait/futex.rs 's/if sleeper.still_parked() {/if true {/'
+    mutant "wakes nobody" wait/futex.rs 's/if self.count.signal() {/if false {/'
 
     mutant "sleeps without a look at the state" wait/parking_lot.rs 's/|| sleeper.still_parked()/|| true/'
     mutant "a timeout sees nobody else" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(false)/'

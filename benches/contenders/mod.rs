@@ -1,7 +1,8 @@
 //! The parkers that the benches compare. This is the one place that says which there are.
 //!
 //! A bench puts `mod contenders;` at its crate root and runs [`for_each_contender!`]; what it measures, it writes once,
-//! over the trait [`Contender`]. Without `--features parking_lot` the contenders on `ParkingLot` are not there.
+//! over the trait [`Contender`]. Without `--features futex,parking_lot` the contenders on `Futex` and
+//! `ParkingLot` are not there.
 //!
 //! To add a contender: `impl Contender`, or a line in `parkers!`, and its name in the list of `for_each_contender!`.
 
@@ -72,6 +73,8 @@ macro_rules! for_each_contender {
     ($C:ident => $run:expr) => {{
         $crate::contenders::for_each_contender!(@ $C => $run; Floor Document Crossbeam Parking Std);
         $crate::contenders::for_each_contender!(@ $C => $run; OursCondvar OursCondvarOff);
+        #[cfg(all(feature = "futex", target_os = "linux"))]
+        $crate::contenders::for_each_contender!(@ $C => $run; OursFutex OursFutexOff);
         #[cfg(feature = "parking_lot")]
         $crate::contenders::for_each_contender!(@ $C => $run; OursParkingLot OursParkingLotOff);
     }};
@@ -241,6 +244,12 @@ parkers! {
         TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     OursCondvarOff: Ours, "ours, no spin", Ours, atomic_parker::Unparker, ours(Ours::new().with_spin(Spin::off())),
         TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    OursFutex: Ours, "ours, futex", Ours<wait::Futex>, atomic_parker::Unparker<wait::Futex>,
+        ours(Ours::default()), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    OursFutexOff: Ours, "ours, futex, no spin", Ours<wait::Futex>, atomic_parker::Unparker<wait::Futex>,
+        ours(Ours::default().with_spin(Spin::off())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     #[cfg(feature = "parking_lot")]
     OursParkingLot: Ours, "ours, parking_lot", Ours<wait::ParkingLot>, atomic_parker::Unparker<wait::ParkingLot>,
         ours(Ours::default()), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;

@@ -1,4 +1,4 @@
-//! All contenders in turn, in short slices, round after round: `cargo bench --bench duel --features parking_lot`.
+//! All contenders in turn, in short slices, round after round: `cargo bench --bench duel --features futex,parking_lot`.
 //!
 //! On a shared machine absolute times drift by tens of per cent within minutes. So each round takes one slice of every
 //! contender, ratios are taken within a round, and the table shows their median and quartiles. A ratio is against the

@@ -74,7 +74,7 @@ pub fn print_gain(rows: &[Row]) {
     println!("\n| scenario | ours : ours without spinning (quartiles) |\n| --- | --- |");
     for row in rows {
         let mut all = Vec::new();
-        for name in ["ours", "ours, parking_lot"] {
+        for name in ["ours", "ours, futex", "ours, parking_lot"] {
             if let (Some(ours), Some(off)) = (row.named(name), row.named(&format!("{name}, no spin"))) {
                 all.extend(ours.iter().zip(off).map(|(ours, off)| ours / off));
             }

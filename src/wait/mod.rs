@@ -6,14 +6,20 @@
 //! | slow path | size of `AtomicParker` on 64 bits | for |
 //! | --- | --- | --- |
 //! | [`Condvar`] | 24 bytes on Linux | the default: no dependency, everywhere |
+//! | `Futex` (feature `futex`, Linux and Android) | 12 bytes | the shortest sleep and wake-up |
 //! | `ParkingLot` (feature `parking_lot`) | 1 byte | very many parkers, or `parking_lot` linked anyway |
 //! | your own [`Wait`] | 1 byte and yours | a thread that sleeps in an event loop |
 
 mod condvar;
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+mod futex;
 #[cfg(feature = "parking_lot")]
 mod parking_lot;
 
 pub use condvar::Condvar;
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+#[cfg_attr(docsrs, doc(cfg(feature = "futex")))]
+pub use futex::Futex;
 #[cfg(feature = "parking_lot")]
 #[cfg_attr(docsrs, doc(cfg(feature = "parking_lot")))]
 pub use parking_lot::ParkingLot;
@@ -139,7 +145,8 @@ impl<'a> Sleeper<'a> {
 
     /// Returns how much time is left until the deadline, zero if it has passed, or `None` for ever.
     ///
-    /// Reads the clock.
+    /// Reads the clock, if there is a deadline.
+    #[inline]
     pub fn timeout(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(sync::now()))
     }

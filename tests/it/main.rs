@@ -71,6 +71,10 @@ macro_rules! stamp {
 stamp! {
     condvar: atomic_parker::wait::Condvar;
     condvar_with_faults: crate::support::Faulty<atomic_parker::wait::Condvar>;
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    futex: atomic_parker::wait::Futex;
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    futex_with_faults: crate::support::Faulty<atomic_parker::wait::Futex>;
     #[cfg(feature = "parking_lot")]
     parking_lot: atomic_parker::wait::ParkingLot;
     #[cfg(feature = "parking_lot")]

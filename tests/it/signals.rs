@@ -89,6 +89,13 @@ fn condvar() {
     no_signal_ends_a_timed_park::<wait::Condvar>();
 }
 
+#[cfg(all(feature = "futex", target_os = "linux"))]
+#[test]
+fn futex() {
+    no_signal_ends_a_park::<wait::Futex>();
+    no_signal_ends_a_timed_park::<wait::Futex>();
+}
+
 #[cfg(feature = "parking_lot")]
 #[test]
 fn parking_lot() {

@@ -54,6 +54,15 @@ fn auto_traits() {
     assert!(has!(Unparker: Clone) && !has!(Parker: Clone) && !has!(AtomicParker: Clone));
 }
 
+#[cfg(all(feature = "futex", target_os = "linux"))]
+#[test]
+fn auto_traits_with_futex() {
+    assert_eq!(auto_traits!(wait::Futex), [true; 4]);
+    assert_eq!(auto_traits!(AtomicParker<wait::Futex>), [true; 4]);
+    assert_eq!(auto_traits!(Parker<wait::Futex>), [true, false, true, true]);
+    assert_eq!(auto_traits!(Unparker<wait::Futex>), [true; 4]);
+}
+
 #[cfg(feature = "parking_lot")]
 #[test]
 fn auto_traits_with_parking_lot() {
@@ -79,6 +88,8 @@ fn sizes() {
     assert_eq!(size_of::<Unparker>(), size_of::<usize>());
     assert_eq!(size_of::<Option<Unparker>>(), size_of::<usize>());
     assert_eq!(size_of::<ParkState>(), 1);
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    assert_eq!(size_of::<AtomicParker<wait::Futex>>(), 12);
     #[cfg(feature = "parking_lot")]
     {
         assert_eq!(size_of::<wait::ParkingLot>(), 0);
@@ -112,6 +123,10 @@ macro_rules! in_a_static {
 
 in_a_static!(in_a_static: AtomicParker = AtomicParker::new());
 in_a_static!(in_a_static_with_wait: AtomicParker<wait::Condvar> = AtomicParker::with_wait(wait::Condvar::new()));
+in_a_static!(
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    in_a_static_on_a_futex: AtomicParker<wait::Futex> = AtomicParker::with_wait(wait::Futex::new())
+);
 in_a_static!(
     #[cfg(feature = "parking_lot")]
     in_a_static_of_one_byte: AtomicParker<wait::ParkingLot> = AtomicParker::with_wait(wait::ParkingLot)

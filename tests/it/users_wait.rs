@@ -86,6 +86,8 @@ fn a_token_that_comes_with_the_deadline_wins() {
     }
     check::<wait::Condvar>();
     check::<Nap>();
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    check::<wait::Futex>();
     #[cfg(feature = "parking_lot")]
     check::<wait::ParkingLot>();
 }
@@ -251,6 +253,8 @@ macro_rules! panics_on {
 
 panics_on! {
     condvar: atomic_parker::wait::Condvar;
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    futex: atomic_parker::wait::Futex;
     #[cfg(feature = "parking_lot")]
     parking_lot: atomic_parker::wait::ParkingLot;
     sticky: crate::support::Sticky;
