@@ -74,7 +74,8 @@
 //!
 //! # Features
 //!
-//! None is on by default: `futex` for `wait::Futex`, `parking_lot` for `wait::ParkingLot`, and `loom` and `shuttle` as above.
+//! None is on by default: `futex` for `wait::Futex`, `parking_lot` for `wait::ParkingLot`, and `loom` and `shuttle` as
+//! above.
 #![deny(unsafe_code, missing_docs, missing_debug_implementations, rust_2018_idioms)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

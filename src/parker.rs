@@ -313,10 +313,10 @@ impl<W: Wait> Parker<W> {
             learner.rest();
             return self.inner().sleep(deadline, Sleepers::One);
         }
-        let start = learner.is_curious().then(sync::now);
+        let start = sync::now();
         let found = self.inner().sleep(deadline, Sleepers::One);
         let ended = if found { Sleep::Took } else { Sleep::TimedOut };
-        learner.waited(looked, start.map_or(Sleep::Untimed, |start| ended(nanos_since(start))));
+        learner.waited(looked, ended(nanos_since(start)));
         found
     }
 

@@ -1,5 +1,5 @@
-//! `parking_lot_core` as the model checkers see it: its queue, under one lock, with its callbacks where it runs them. The
-//! stand-in for futexes uses the same queue.
+//! `parking_lot_core` as the model checkers see it: its queue, under one lock, with its callbacks where it runs them.
+//! The stand-in for futexes uses the same queue.
 
 use super::{has_passed, lock, Condvar, Mutex};
 use std::time::Instant;

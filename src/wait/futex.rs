@@ -6,9 +6,9 @@ use std::fmt;
 
 /// A futex: the kernel puts the thread to sleep on a word, without a lock (feature `futex`, Linux and Android).
 ///
-/// The shortest way to sleep and to wake, in code, in memory that is touched, and in time. The word is an event count (as
-/// described by Dmitry Vyukov): who wakes counts one up, and the kernel refuses to put a thread to sleep that has seen an
-/// older number. A count of the sleepers spares the system call where nobody sleeps.
+/// The shortest way to sleep and to wake, in code, in memory that is touched, and in time. The word is an event count
+/// (as described by Dmitry Vyukov): who wakes counts one up, and the kernel refuses to put a thread to sleep that has
+/// seen an older number. A count of the sleepers spares the system call where nobody sleeps.
 ///
 /// A wake wakes one sleeper. Sleepers do not say whether others stay behind, so with several of them on one
 /// [`AtomicParker`](crate::AtomicParker), each one that leaves wakes another, which looks and sleeps on.
