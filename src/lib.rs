@@ -41,7 +41,8 @@
 //! # The slow path
 //!
 //! How a thread sleeps is the type parameter `W`: a mutex and a condition variable by default, a bare
-//! futex on Linux, the queues of `parking_lot_core` for a parker of one byte, or your own event loop. See [`wait`].
+//! futex on Linux and Android, the queues of `parking_lot_core` for a parker of one byte, or your own event loop. See
+//! [`wait`].
 //!
 //! # Spinning
 //!
@@ -68,9 +69,9 @@
 //!
 //! In a model, [`AtomicParker::new`] and the like are not `const`, parkers never look before they sleep, and the clock
 //! stands still until the model calls `atomic_parker::model::advance_clock`, which lets all deadlines pass.
-//! `ParkingLot` runs on a model of the queues of `parking_lot_core`. loom does not see the counts of `Arc`, real
-//! futexes, real time, or what a processor does beyond the C11 memory model as loom knows it. With `--cfg shuttle` and
-//! the feature `shuttle`, the same holds for shuttle. Either feature without its `--cfg` changes nothing.
+//! `ParkingLot` and `Futex` run on a model of the queues of `parking_lot_core`. loom does not see the counts of `Arc`,
+//! real futexes, real time, or what a processor does beyond the C11 memory model as loom knows it. With `--cfg shuttle`
+//! and the feature `shuttle`, the same holds for shuttle. Either feature without its `--cfg` changes nothing.
 //!
 //! # Features
 //!

@@ -213,7 +213,7 @@ impl<W: Wait> Parker<W> {
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
     /// and no system call. If not, and unless this parker has learned that it does not pay, it looks at the token for
-    /// up to 20 µs before it sleeps; see [`Spin`]. It synchronizes with every `unpark` up to then.
+    /// up to 20 µs, now and then 80, before it sleeps; see [`Spin`]. It synchronizes with every `unpark` up to then.
     ///
     /// # Examples
     ///
@@ -279,7 +279,7 @@ impl<W: Wait> Parker<W> {
     /// The slow path of every park.
     #[inline(always)]
     fn sleep(&self, deadline: Option<Instant>) -> bool {
-        let no_time = deadline.is_some_and(|deadline| deadline.saturating_duration_since(sync::now()) < SHORTEST_TIMED);
+        let no_time = deadline.is_some_and(|deadline| sync::time_until(deadline) < SHORTEST_TIMED);
         // Without time there is no wait: nothing to look for, and nothing to learn.
         if no_time || self.learner.is_calm() {
             return self.inner().sleep(deadline, Sleepers::One);
@@ -299,9 +299,9 @@ impl<W: Wait> Parker<W> {
         if budget > 0 && sync::has_other_cpus() {
             let (found, took) = self.look(budget, deadline);
             looked = Some(took);
-            learner.looked(took, found);
+            let counts = learner.looked(took, found);
             // That a deadline cut it short is nothing for others to know.
-            if found || took >= budget {
+            if counts && (found || took >= budget) {
                 share(learner);
             }
             if found {
@@ -309,14 +309,13 @@ impl<W: Wait> Parker<W> {
                 return true;
             }
         }
-        if !sync::had_other_cpus() {
-            learner.rest();
-            return self.inner().sleep(deadline, Sleepers::One);
-        }
-        let start = sync::now();
+        let start = sync::had_other_cpus().then(sync::now);
         let found = self.inner().sleep(deadline, Sleepers::One);
         let ended = if found { Sleep::Took } else { Sleep::TimedOut };
-        learner.waited(looked, ended(nanos_since(start)));
+        match start {
+            Some(start) => learner.waited(looked, ended(nanos_since(start))),
+            None => learner.rest(),
+        }
         found
     }
 

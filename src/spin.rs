@@ -22,17 +22,17 @@
 //! - Hints lie where a sleeping thread is woken at once but a looking one is in the way, on one core or among more
 //!   threads than cores. Each look that fails in a wait that is over soon after it adds to the *doubt* `d`, at most 10;
 //!   a hint counts with probability `2^-d`. A look that pays clears all doubt.
-//! - Two threads that put each other to sleep each wait for the other to be woken, which can take longer than `S`: so
-//!   every look fails, and all doubt is there, where two that are awake would hand over in a tenth of a microsecond. So
-//!   after `8 * 2^n` sleeps that were over soon, but took longer than `S` can be, not counting those with a look
-//!   before, and forgetting half of the count at each wait of another kind, come *far* looks, of 80 µs: less than `4 *
-//!   2^n` of them, for as long as they find the token, so that the other thread can find this one awake. They change no
-//!   level and earn nothing, unless one finds the token within `S`. `n` is how often they came since a look last paid,
-//!   at most 4.
 //! - Waits come in patterns: a burst, a pause, a burst. So all of the above, credit, levels and pauses, is kept once
 //!   for each *history*: whether each of the last two waits was over soon. Where short and long waits alternate, the
 //!   parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh and
 //!   Patt, MICRO 1991.)
+//! - Two threads that put each other to sleep each wait for the other to be woken, which can take longer than `S`: so
+//!   every look fails, and all doubt is there, where two that are awake would hand over in a tenth of a microsecond. So
+//!   after `8 * 2^n` sleeps without a look that were over soon, but took longer than `S` can be, come *far* looks, of
+//!   80 µs: less than `4 * 2^n` of them, and 15 at most, for as long as they find the token, so that the other thread
+//!   can find this one awake. They earn nothing, unless one finds the token within `S`. `n` is how often they came
+//!   since a look last paid, at most 4. All histories share the count of such sleeps; each other sleep takes half of
+//!   it.
 //! - Where all is settled, by long waits in a row or by all doubt, and no far look is near, up to 31 waits of the
 //!   pause, whatever comes, are slept through without reading the clock or learning from them. On a thread that sleeps
 //!   long, all that a wait touches is cold, and thinking would cost a few per cent of it.
@@ -47,8 +47,8 @@
 //! Count `S` for a sleep, and the time of looking for a look. Let a wait be *short* if it ends within `S`, else *long*.
 //!
 //! 1. **Against always sleeping: at most 2, for every sequence of waits.** A wait costs at most a look of `S` and a
-//!    sleep of `S`. Far looks cost `4 S` each, and a sleep if the last one fails; but before them were more than twice
-//!    as many waits without a look.
+//!    sleep of `S`. Far looks cost 80 µs each, and a sleep if the last one fails; but before them were more than twice
+//!    as many waits without a look, each of which cost 20 µs or more.
 //! 2. **Long waits only, longer than a hint: at most `1 + 2^-10` once warmed up.** There is soon but one history. Every
 //!    look fails. The warm-up is 11 looks, `11 S` in all. After it there is one look in `2^10` waits on average, and it
 //!    costs `S`.
@@ -62,11 +62,11 @@
 //!    `1 + 2q + ... + (2q)^10 <= 11` waits are slept through before a look pays, and the credit that it starts to build
 //!    has the better odds. This happens anew each time credit is exhausted, which takes long waits worth as much, that
 //!    always looking pays twice. A far look costs what always looking pays or, in a long wait, up to `4 S` where that
-//!    pays `2 S`. One that fails costs `5 S`, once in nine waits and soon once in 129.
+//!    pays `2 S`. One that fails costs `5 S`, once in nine waits and soon once in 129. (Here, `S` is 20 µs.)
 //!
 //! So much for a single history. Now for all four: the history that a wait follows on depends on the waits before it,
 //! not on what the parker did in them (but for a wait that a wake-up's length moves across the limit of "soon", those
-//! slept through without a thought, which count as part of the pause).
+//! slept through without a thought, which count as part of the pause). Far looks are counted over the whole sequence.
 //! So the sequence falls into four, always looking pays the sum of what it pays in each, and so do we: the factor
 //! stays, and the constant is four times that of one.
 //!
@@ -108,6 +108,9 @@ const FAR_AFTER: u8 = 8;
 
 /// The highest level of far looks, at which they are the rarest.
 const MAX_FAR: u8 = 4;
+
+/// The most far looks in a row.
+const MAX_FAR_LOOKS: u8 = 15;
 
 /// The highest level of back-off, and of doubt.
 const MAX_LEVEL: u8 = 10;
@@ -196,9 +199,11 @@ impl Spin {
 
     /// Learns whether looking pays, and for how long: 20 µs at a time at most, and rarely where it does not pay.
     ///
-    /// Very rarely it looks for up to 80 µs, to find out whether two threads only put each other to sleep.
+    /// Where sleeps are over soon but slow, it looks for up to 80 µs now and then, to find out whether two threads only
+    /// put each other to sleep.
     ///
-    /// Costs at most twice what sleeping at once would; for long waits, about a thousandth more. The default.
+    /// Costs at most twice what sleeping at once would. Waits of more than 120 µs soon cost about a thousandth more
+    /// than that, shorter ones that are not worth a look a few per cent. The default.
     #[must_use]
     pub const fn adaptive() -> Self {
         Self(Kind::Adaptive)
@@ -223,8 +228,7 @@ pub(crate) struct Learner {
     history: Cell<u8>,
     /// `S`, as far as it is known.
     sleep_cost: Cell<u16>,
-    /// How many sleeps were over soon and yet took longer than `S` can be, not counting those after a look; half of it
-    /// is forgotten at each other one.
+    /// How many sleeps without a look were over soon and yet took longer than `S` can be; each other sleep halves it.
     slow_wakes: Cell<u8>,
     /// How often far looks have come since a look last paid.
     far: Cell<u8>,
@@ -341,10 +345,10 @@ impl Learner {
         0
     }
 
-    /// Learns from a look that took this long, and whether it found the token.
-    pub(crate) fn looked(&self, took: u32, found: bool) {
+    /// Learns from a look that took this long, and whether it found the token; returns whether there was a lesson.
+    pub(crate) fn looked(&self, took: u32, found: bool) -> bool {
         if !self.learns() {
-            return;
+            return false;
         }
         let sleep_cost = self.sleep_cost.get();
         let mut lesson = self.lesson().get();
@@ -365,6 +369,7 @@ impl Learner {
             lesson.reach = lesson.reach.max(took.saturating_mul(2).saturating_add(MIN_COST)).min(sleep_cost);
         } else if far_looks > 0 {
             self.far_looks.set(if found && far { far_looks - 1 } else { 0 });
+            return false;
         } else if lesson.credit > took {
             lesson.credit -= took;
         } else {
@@ -374,6 +379,7 @@ impl Learner {
             lesson.skip = 1 + self.draw((2 << lesson.levels.backoff) - 1);
         }
         self.lesson().set(lesson);
+        true
     }
 
     /// Learns from the end of a wait: how long it looked, if it did, and how it went on.
@@ -391,13 +397,14 @@ impl Learner {
             // Who knows how long it would have been.
             return;
         }
+        let slow = soon && took > MAX_COST.into();
         if sleep != Sleep::Spared {
+            self.count_slow_wakes(looked.is_some(), slow);
             self.slept(looked.is_some(), slept, soon);
         }
         let settled = if soon { self.lesson().get().levels.doubt == MAX_LEVEL } else { self.history.get() == 0 };
         // Two threads that sleep at each hand-off count the same sleeps. The first two times neither misses one, so
         // that they look at the same time.
-        let slow = soon && took > MAX_COST.into();
         let far_looks_are_near = self.far_looks.get() > 0 || (slow && self.far.get() < 2);
         if settled && !far_looks_are_near {
             self.calm_down();
@@ -419,20 +426,21 @@ impl Learner {
         self.calm.set(calm);
     }
 
+    fn count_slow_wakes(&self, looked: bool, slow: bool) {
+        let before = self.slow_wakes.get();
+        let count = if slow { before + u8::from(!looked) } else { before / 2 };
+        self.slow_wakes.set(count);
+        if count == FAR_AFTER << self.far.get() {
+            self.slow_wakes.set(0);
+            self.far_looks.set(((count - 1) / 2).min(MAX_FAR_LOOKS));
+            self.far.set((self.far.get() + 1).min(MAX_FAR));
+        }
+    }
+
     fn slept(&self, looked: bool, slept: u32, soon: bool) {
         // A sleep is never shorter than what sleeping costs, unless the token came just as it began. So short ones tell
         // more than long ones, but none is believed alone.
         let seen = slept.clamp(MIN_COST.into(), MAX_COST.into()) as u16;
-        let slow = soon && slept > MAX_COST.into();
-        let slow_wakes = self.slow_wakes.get();
-        let slow_wakes = if slow { slow_wakes + u8::from(!looked) } else { slow_wakes / 2 };
-        if slow_wakes == FAR_AFTER << self.far.get() {
-            self.slow_wakes.set(0);
-            self.far_looks.set((slow_wakes - 1) / 2);
-            self.far.set((self.far.get() + 1).min(MAX_FAR));
-        } else {
-            self.slow_wakes.set(slow_wakes);
-        }
         let mut sleep_cost = self.sleep_cost.get();
         if seen < sleep_cost {
             sleep_cost -= (sleep_cost - seen) / 8;
@@ -582,7 +590,7 @@ mod tests {
     }
 
     /// The lesson after something was learned, and whatever the draw was, what all draws have in common.
-    fn after(lesson: Lesson, learn: impl FnOnce(&Learner)) -> Lesson {
+    fn after<R>(lesson: Lesson, learn: impl FnOnce(&Learner) -> R) -> Lesson {
         let learner = adaptive(0, lesson);
         let lesson = learner.lesson();
         learn(&learner);
@@ -811,14 +819,14 @@ mod tests {
         learner.waited(Some(80_001), Sleep::Spared);
         // That one was preempted, so it was the only one.
         sleep_through(128);
-        for _ in 0..63 {
+        for _ in 0..15 {
             assert_eq!(learner.next_look(), 80_000);
-            learner.looked(80_000, true);
+            assert!(!learner.looked(80_000, true));
             learner.waited(Some(80_000), Sleep::Spared);
         }
         sleep_through(128);
         assert_eq!(learner.lesson().get().levels, doubtful.levels);
-        learner.looked(20_000, true);
+        assert!(learner.looked(20_000, true));
         assert_eq!((learner.lesson().get().levels, learner.far.get()), (Levels::default(), 0));
         assert_eq!(learner.next_look(), 20_000);
     }

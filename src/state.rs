@@ -22,9 +22,9 @@
 //!    that was made out of PARKED there is a wake that was not sent yet, or a sleeper that it reached and that has not
 //!    looked yet. Whoever takes such a token and had no wake may therefore leave EMPTY behind.
 //! 2. A sleeper that had a wake either sleeps again, through `take_or_park`, or goes through `leave`, which puts PARKED
-//!    back if others still sleep. The slow path says whether they do, under the lock that every sleeper must pass, so
-//!    no new sleeper slips in between the count and the store. If the slow path does not say, the sleeper sends the
-//!    wake on.
+//!    back if others still sleep. A slow path that knows says whether they do, under the lock that every sleeper
+//!    passes, so no new sleeper slips in between the count and the store. If the slow path does not say, the sleeper
+//!    sends the wake on.
 //!
 //! A stale PARKED would cost one needless wake; a stale EMPTY would lose a thread.
 //!
@@ -33,9 +33,10 @@
 //! The only thing to order is what happened before an `unpark` against what comes after the park that consumed its
 //! token. `notify` releases and consuming acquires. Every edge is a read-modify-write, so all edges after an `unpark`
 //! belong to the release sequence that it heads: the park that consumes the token synchronizes with every `unpark`
-//! since the last consumption, coalesced ones included (rust-lang/rust#53366, #99587). Nothing depends on the order of
-//! this byte against any *other* atomic, which is the only thing that `SeqCst` could add: a lost wake-up is excluded by
-//! the modification order of the byte together with the slow path's own lock (see `Wait`).
+//! since the last consumption, coalesced ones included (rust-lang/rust#53366, #99587). Nothing depends on a total
+//! order of this byte and any *other* atomic, which is the only thing that `SeqCst` could add: a lost wake-up is
+//! excluded by the modification order of the byte together with what orders a wake against a sleeper's look in the slow
+//! path (see `Wait`): its lock or, for a futex, the two pairs of release and acquire in `EventCount`.
 
 #[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
 use crate::sync::atomic::AtomicU32;

@@ -77,7 +77,7 @@ mod imp {
 
         #[cold]
         fn wait_timed<'a, T>(&self, guard: MutexGuard<'a, T>, deadline: Instant) -> MutexGuard<'a, T> {
-            let timeout = deadline.saturating_duration_since(now());
+            let timeout = super::time_until(deadline);
             self.0.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
         }
 
@@ -127,12 +127,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Says that a deadline has passed; `None` is never.
 #[inline]
 pub(crate) fn has_passed(deadline: Option<Instant>) -> bool {
-    // Out of line, and so is all else that reads the clock in a sleep: see `AtomicParker::sleep`.
-    #[cold]
-    fn has_come(instant: Instant) -> bool {
-        instant <= now()
-    }
-    deadline.is_some_and(has_come)
+    deadline.is_some_and(|deadline| time_until(deadline).is_zero())
+}
+
+/// How much time is left; zero if the instant has come.
+///
+/// Out of line, so that a sleep without a deadline does not run through it: see `AtomicParker::sleep`.
+#[cold]
+#[inline(never)]
+pub(crate) fn time_until(instant: Instant) -> std::time::Duration {
+    instant.saturating_duration_since(now())
 }
 
 /// The deadline that lies `timeout` from now; `None`, for ever, if the clock cannot express it.

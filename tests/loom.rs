@@ -5,6 +5,8 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release --features loom,futex,parking_lot --test loom
 //! ```
 //!
+//! On Linux, as `Futex` is one of them.
+//!
 //! Each model prints how many interleavings it went through, and whether these are all that loom tells apart
 //! (`complete`) or all with so many preemptions at most. `tests/weaken.sh` shows that the models can fail.
 //!

@@ -14,6 +14,8 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 export CARGO_TARGET_DIR=${WEAKEN_TARGET_DIR:-${CARGO_TARGET_DIR:-$root/target}/weaken}
 export RUSTFLAGS="--cfg loom"
+# Mutants panic in many models, and a backtrace takes longer than a model.
+export RUST_BACKTRACE=0
 log=$copy/log
 killed=0 survived=0
 

@@ -50,6 +50,10 @@ pub fn scenarios() -> Vec<Scenario> {
     let mut all = Vec::new();
     let mut add = |name, what, with_floor, values| {
         let slices = match what {
+            What::RoundTrip { busy_threads: 1.., .. } => 24,
+            What::RoundTrip { place: Place::OneCore(_), .. } => 12,
+            // Where the system puts the two threads differs from slice to slice.
+            What::RoundTrip { place: Place::Free, .. } => 4,
             What::Ring | What::FanOut | What::WakeUps { waits: [Wait::Asleep(_)], .. } => 12,
             _ if with_floor => 1,
             _ => 4,

@@ -8,6 +8,8 @@ use std::fmt;
 /// path. The mutex holds the number of sleepers. It is locked only by a thread that really goes to sleep and by a wake
 /// that found one.
 ///
+/// For one parker: it does not tell [keys](Key) apart.
+///
 /// # Examples
 ///
 /// ```

@@ -3,15 +3,19 @@ use crate::state::EventCount;
 use crate::sync::const_unless_loom;
 use crate::sync::futex::{self, Flags, Timespec};
 use std::fmt;
+use std::time::Duration;
 
 /// A futex: the kernel puts the thread to sleep on a word, without a lock (feature `futex`, Linux and Android).
 ///
-/// The shortest way to sleep and to wake, in code, in memory that is touched, and in time. The word is an event count
-/// (as described by Dmitry Vyukov): who wakes counts one up, and the kernel refuses to put a thread to sleep that has
-/// seen an older number. A count of the sleepers spares the system call where nobody sleeps.
+/// For one sleeper the shortest of the slow paths here: one system call to sleep, one to wake, and no lock. The word is
+/// the number of events of an event count (as described by Dmitry Vyukov): who wakes counts one up, and the kernel puts
+/// no thread to sleep that has seen another number. (After 2³² wakes between a look and a sleep it would be the same.)
+/// A count of the sleepers spares the system call where nobody sleeps.
 ///
 /// A wake wakes one sleeper. Sleepers do not say whether others stay behind, so with several of them on one
 /// [`AtomicParker`](crate::AtomicParker), each one that leaves wakes another, which looks and sleeps on.
+///
+/// For one parker: it does not tell [keys](Key) apart.
 ///
 /// # Examples
 ///
@@ -48,8 +52,9 @@ impl Wait for Futex {
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let seen = self.count.enter();
         if sleeper.still_parked() {
-            // One that the kernel could not express would be for ever.
-            let timeout = sleeper.timeout().and_then(|timeout| Timespec::try_from(timeout).ok());
+            // Some 32-bit systems take no more than this; the parker calls again.
+            let most = Duration::from_secs(i32::MAX as u64);
+            let timeout = sleeper.timeout().and_then(|timeout| Timespec::try_from(timeout.min(most)).ok());
             // All that it can come back with, a wake, an event, a signal, the end of time, is a reason to look again.
             let _ = futex::wait(self.count.word(), Flags::PRIVATE, seen, timeout.as_ref());
         }

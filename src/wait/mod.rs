@@ -18,7 +18,7 @@ mod parking_lot;
 
 pub use condvar::Condvar;
 #[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
-#[cfg_attr(docsrs, doc(cfg(feature = "futex")))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))))]
 pub use futex::Futex;
 #[cfg(feature = "parking_lot")]
 #[cfg_attr(docsrs, doc(cfg(feature = "parking_lot")))]
@@ -99,10 +99,15 @@ pub trait Wait {
     fn wait(&self, sleeper: &Sleeper<'_>);
 
     /// Wakes at least one sleeper, if any sleeps under this key; called after the state has changed.
+    ///
+    /// A slow path that only ever serves one parker need not look at the key.
     fn wake(&self, key: Key<'_>);
 }
 
 /// Sleeps as what it points to does: so that you can keep hold of an event loop that a parker sleeps in.
+///
+/// Several parkers may share one only if it tells their [keys](Key) apart, or wakes all its sleepers: neither
+/// [`Condvar`] nor `Futex` does.
 impl<W: Wait + ?Sized> Wait for Arc<W> {
     fn wait(&self, sleeper: &Sleeper<'_>) {
         (**self).wait(sleeper);
@@ -148,7 +153,7 @@ impl<'a> Sleeper<'a> {
     /// Reads the clock, if there is a deadline.
     #[inline]
     pub fn timeout(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(sync::now()))
+        self.deadline.map(sync::time_until)
     }
 
     #[inline]
