@@ -831,6 +831,21 @@ mod tests {
         assert_eq!(learner.next_look(), 20_000);
     }
 
+    #[test]
+    fn far_looks_are_fewer_than_half_of_the_slow_wakes() {
+        for (far, looks) in [(0, 3), (1, 7), (2, 15), (3, 15), (4, 15)] {
+            let learner = adaptive(3, Lesson { skip: u16::MAX, ..NOVICE });
+            learner.far.set(far);
+            (0..8 << far).for_each(|_| learner.count_slow_wakes(false, true));
+            let far_looks = std::iter::from_fn(|| {
+                let far = learner.next_look() == 80_000;
+                learner.looked(20_001, true);
+                far.then_some(())
+            });
+            assert_eq!(far_looks.take(100).count(), looks);
+        }
+    }
+
     /// Between two threads, of which each puts the other one to sleep or finds it awake.
     #[test]
     fn two_that_put_each_other_to_sleep_find_out() {
