@@ -309,12 +309,15 @@ impl<W: Wait> Parker<W> {
                 return true;
             }
         }
-        let start = sync::had_other_cpus().then(sync::now);
+        let other_cpus = sync::had_other_cpus();
+        // A fixed policy learns nothing from the time.
+        let start = (other_cpus && learner.learns()).then(sync::now);
         let found = self.inner().sleep(deadline, Sleepers::One);
         let ended = if found { Sleep::Took } else { Sleep::TimedOut };
-        match start {
-            Some(start) => learner.waited(looked, ended(nanos_since(start))),
-            None => learner.rest(),
+        if let Some(start) = start {
+            learner.waited(looked, ended(nanos_since(start)));
+        } else if !other_cpus {
+            learner.rest();
         }
         found
     }

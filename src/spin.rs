@@ -353,7 +353,7 @@ impl Learner {
         let sleep_cost = self.sleep_cost.get();
         let mut lesson = self.lesson().get();
         let far_looks = self.far_looks.take();
-        let far = took <= FAR_LOOK;
+        let in_time = took <= FAR_LOOK;
         let took = u16::try_from(took).unwrap_or(u16::MAX);
         // One that took longer would have been a cheaper sleep. Perhaps it was preempted, by the thread that gave the
         // token: that was luck, not looking.
@@ -368,7 +368,7 @@ impl Learner {
             lesson.credit = credit.saturating_add(sleep_cost - took).min(MAX_CREDIT);
             lesson.reach = lesson.reach.max(took.saturating_mul(2).saturating_add(MIN_COST)).min(sleep_cost);
         } else if far_looks > 0 {
-            self.far_looks.set(if found && far { far_looks - 1 } else { 0 });
+            self.far_looks.set(if found && in_time { far_looks - 1 } else { 0 });
             return false;
         } else if lesson.credit > took {
             lesson.credit -= took;

@@ -3,7 +3,8 @@
 # With `--all`: all of src/, in about an hour. What cannot be told apart, and why, stands in .cargo/mutants.toml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked --quiet
+# Not optimized: it mostly waits for cargo.
+command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked --quiet --debug
 
 if [ "${1:-}" = --all ]; then
     shift
