@@ -222,14 +222,26 @@ impl<W: Wait> AtomicParker<W> {
     /// ```
     #[inline]
     pub fn notify(&self) -> ParkState {
+        self.notify_or_wake(|| {})
+    }
+
+    /// As [`notify`](AtomicParker::notify), and does something before it wakes a sleeper.
+    #[inline]
+    pub(crate) fn notify_or_wake(&self, before_wake: impl FnOnce()) -> ParkState {
         let replaced = self.state.notify();
         if replaced == ParkState::Parked {
-            self.wake();
+            self.wake_after(before_wake);
         }
         replaced
     }
 
     #[cold]
+    fn wake_after(&self, before_wake: impl FnOnce()) {
+        before_wake();
+        self.wake();
+    }
+
+    #[inline]
     fn wake(&self) {
         self.wait.wake(Key::new(&self.state));
     }

@@ -1,5 +1,5 @@
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{Learner, Sleep, Spin};
+use crate::spin::{Learner, Prior, Sleep, Spin, LONGEST_LOOK};
 use crate::state::{Hint, ParkState};
 use crate::sync;
 use crate::unparker::{Shared, Unparker};
@@ -213,7 +213,8 @@ impl<W: Wait> Parker<W> {
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
     /// and no system call. If not, and unless this parker has learned that it does not pay, it looks at the token for
-    /// up to 20 µs, now and then 80, before it sleeps; see [`Spin`]. It synchronizes with every `unpark` up to then.
+    /// as long as a sleep would cost, 12 to 60 µs, before it sleeps; see [`Spin`]. It synchronizes with every `unpark`
+    /// up to then.
     ///
     /// # Examples
     ///
@@ -284,24 +285,29 @@ impl<W: Wait> Parker<W> {
         if no_time || self.learner.is_calm() {
             return self.inner().sleep(deadline, Sleepers::One);
         }
-        self.look_then_sleep(deadline)
+        // A timed park must not look past its deadline, so it has to know the time from the start.
+        let glances = deadline.is_none() && self.learner.is_eager();
+        (glances && self.glance()) || self.look_then_sleep(deadline, glances)
     }
 
     /// Looks for as long as the policy says, then sleeps.
     #[cold]
-    fn look_then_sleep(&self, deadline: Option<Instant>) -> bool {
+    fn look_then_sleep(&self, deadline: Option<Instant>, glanced: bool) -> bool {
         let learner = &self.learner;
         if learner.is_young() {
-            learner.grow(PRIOR.get().to_le_bytes(), PRIOR.seed());
+            learner.grow(prior(), PRIOR.seed());
         }
         let budget = learner.next_look();
         let mut looked = None;
         if budget > 0 && sync::has_other_cpus() {
-            let (found, took) = self.look(budget, deadline);
+            let (found, took) = self.look(budget, deadline, glanced);
+            if found && learner.is_eager() {
+                return true;
+            }
             looked = Some(took);
-            let counts = learner.looked(took, found);
+            learner.looked(took, found);
             // That a deadline cut it short is nothing for others to know.
-            if counts && (found || took >= budget) {
+            if found || took >= budget {
                 share(learner);
             }
             if found {
@@ -311,15 +317,30 @@ impl<W: Wait> Parker<W> {
         }
         let other_cpus = sync::had_other_cpus();
         // A fixed policy learns nothing from the time.
-        let start = (other_cpus && learner.learns()).then(sync::now);
+        let start = (other_cpus && learner.learns()).then(|| {
+            self.shared.wake_time().ask();
+            sync::clock()
+        });
         let found = self.inner().sleep(deadline, Sleepers::One);
-        let ended = if found { Sleep::Took } else { Sleep::TimedOut };
         if let Some(start) = start {
-            learner.waited(looked, ended(nanos_since(start)));
+            learner.waited(looked, self.slept_since(start, found));
         } else if !other_cpus {
             learner.rest();
         }
         found
+    }
+
+    /// What a sleep that has just ended was like.
+    #[inline]
+    fn slept_since(&self, start: u32, found: bool) -> Sleep {
+        let until = |time: u32| time.wrapping_sub(start);
+        match self.shared.wake_time().take().map(until) {
+            _ if !found => Sleep::TimedOut(until(sync::clock())),
+            // How long waking up took is of interest after short sleeps; the others are spared the clock.
+            Some(came) if came > LONGEST_LOOK => Sleep::Took { came, woke: None },
+            Some(came) => Sleep::Took { came, woke: Some(until(sync::clock()).saturating_sub(came)) },
+            None => Sleep::Took { came: until(sync::clock()), woke: None },
+        }
     }
 
     /// Sets the token from the owner's side; returns whether it is new. See [`AtomicParker::unpark`].
@@ -340,7 +361,25 @@ impl<W: Wait> Parker<W> {
 }
 
 /// What the looks of all parkers have come to, for those that are new.
-static PRIOR: Hint = Hint::new();
+static PRIOR: Hint = Hint::new(u32::from_le_bytes(Prior::NOTHING.levels), Prior::NOTHING.wake_up);
+
+fn prior() -> Prior {
+    let (levels, wake_up) = PRIOR.get();
+    Prior { levels: levels.to_le_bytes(), wake_up }
+}
+
+/// Moves the prior one step in the direction of what this parker knows.
+fn share(learner: &Learner) {
+    if !learner.learns() {
+        return;
+    }
+    let prior = prior();
+    let moved = learner.teach(prior);
+    // Mostly it does not move: then its cache line stays shared.
+    if moved != prior {
+        PRIOR.set(u32::from_le_bytes(moved.levels), moved.wake_up);
+    }
+}
 
 /// How often a look without a deadline looks before it reads the clock for the first time: a hand-off between two cores
 /// that run is over by then, and is spared the clock. 1 to 2 µs on most processors, 3 µs where the pause is the
@@ -350,37 +389,47 @@ const UNTIMED_TURNS: u32 = 32;
 /// How often it looks between two readings of the clock after that.
 const TIMED_TURNS: u32 = 8;
 
-/// Between two looks the processor pauses longer and longer, up to this number of hints.
-const MAX_PAUSE: u32 = 4;
+/// How many hints it pauses for between two looks, from then on.
+const MAX_PAUSE: u32 = 2;
 
 impl<W> Parker<W> {
+    /// Looks at the token for a microsecond or two; returns whether it took it.
+    #[inline]
+    fn glance(&self) -> bool {
+        (0..UNTIMED_TURNS).any(|_| self.turn(1))
+    }
+
+    /// One look at the token and, if it is not there, a pause of so many hints to the processor.
+    #[inline]
+    fn turn(&self, pause: u32) -> bool {
+        self.inner().try_park() || {
+            (0..pause).for_each(|_| std::hint::spin_loop());
+            false
+        }
+    }
+
     /// Looks at the token for up to `budget` nanoseconds; returns whether it took it, and how long that was.
-    fn look(&self, budget: u32, deadline: Option<Instant>) -> (bool, u32) {
-        // A timed park must not look past its deadline, so it has to know the time from the start.
-        let mut start = deadline.map(|_| sync::now());
-        let left = deadline.zip(start).map(|(deadline, start)| deadline.saturating_duration_since(start));
-        let budget = left.map_or(budget, |left| budget.min(nanos(left)));
+    ///
+    /// The first microsecond or two are not counted, and not looked through again after a [`glance`](Parker::glance).
+    fn look(&self, budget: u32, deadline: Option<Instant>, glanced: bool) -> (bool, u32) {
+        // A timed park must not look past its deadline.
+        let left = deadline.map(|deadline| nanos(sync::time_until(deadline)));
+        let budget = left.map_or(budget, |left| budget.min(left));
+        if deadline.is_none() && !glanced && self.glance() {
+            return (true, 0);
+        }
+        let start = sync::now();
         let mut pause = 1;
-        let mut turns = if deadline.is_some() { TIMED_TURNS } else { UNTIMED_TURNS };
-        let mut took = 0;
         loop {
-            for _ in 0..turns {
-                if self.inner().try_park() {
-                    // Past the first reading, the look may have been preempted since the last one.
-                    let since = if took > 0 { start } else { None };
-                    return (true, since.map_or(took, nanos_since));
-                }
-                for _ in 0..pause {
-                    std::hint::spin_loop();
-                }
+            if (0..TIMED_TURNS).any(|_| self.turn(pause)) {
+                // Read again: it may have been preempted since the last time. If it matters.
+                return (true, if self.learner.is_eager() { 0 } else { nanos_since(start) });
             }
-            let start = *start.get_or_insert_with(sync::now);
-            took = nanos_since(start).max(1);
+            let took = nanos_since(start).max(1);
             if took >= budget {
                 return (false, took);
             }
-            turns = TIMED_TURNS;
-            pause = (pause * 2).min(MAX_PAUSE);
+            pause = MAX_PAUSE;
         }
     }
 }
@@ -394,19 +443,6 @@ fn nanos_since(start: Instant) -> u32 {
 
 fn nanos(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
-}
-
-/// Moves the prior one step in the direction of what this parker knows.
-fn share(learner: &Learner) {
-    if !learner.learns() {
-        return;
-    }
-    let prior = PRIOR.get();
-    let moved = u32::from_le_bytes(learner.teach(prior.to_le_bytes()));
-    // Mostly it does not move: then its cache line stays shared.
-    if moved != prior {
-        PRIOR.set(moved);
-    }
 }
 
 impl<W: Default> Default for Parker<W> {

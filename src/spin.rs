@@ -1,11 +1,12 @@
 //! The spin policy: for how long a parker looks at its token before it goes to sleep.
 //!
 //! A pure state machine over durations. It reads no clock and no atomic; [`Parker`](crate::Parker) does both, and tells
-//! it what came of each look.
+//! it what came of each look and each sleep.
 //!
 //! # The idea
 //!
-//! Let `S` be what one block-and-wake costs: 20 µs at most, and about as much as the shorter sleeps take of late.
+//! Let `S` be what one block-and-wake costs, both threads' work and the delay together. It is taken for twice the delay
+//! from the wake to the woken thread, as the shorter ones of late have it, and for 12 µs at least and 60 at most.
 //! Looking for at most `S` before sleeping never costs more than twice what the sleep alone costs, and for a wait
 //! shorter than `S` it costs the wait alone (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). What is
 //! left to do is not to look where it does not pay.
@@ -13,29 +14,25 @@
 //! - Each look that finds the token earns `S` less its length as *credit*; each one that fails spends its own length.
 //!   The first one earns `S` more. With credit, the parker looks at every wait: at first for `S`; by a quarter less
 //!   after each look that failed in a long wait, but always for twice what paid; twice as long after one that failed in
-//!   a wait that was over soon.
+//!   a wait that was over within `S`.
 //! - Without credit it backs off: after `k` failures in a row it sleeps at once for a number of waits that is drawn
 //!   evenly from 1 to `2^(k+1) - 1`, with `k` at most 10, and then tries one look of length `S`.
-//! - A wait that was slept through, and nevertheless was over soon, is a *hint* that looking would have paid, and cuts
-//!   the pause to a part of its first eighth, drawn evenly. So a parker that was idle for hours is awake to a burst
-//!   after a few waits.
+//! - A sleeper may ask whoever wakes it for the time at which the token came. If that was within `S`, looking would
+//!   have paid. Such a *hint* cuts the pause to a part of its first eighth, drawn evenly. So a parker that was idle for
+//!   hours is awake to a burst after a few waits. And two threads that put each other to sleep find out, as each waits
+//!   for the other to be woken, which takes about half of `S`.
 //! - Hints lie where a sleeping thread is woken at once but a looking one is in the way, on one core or among more
-//!   threads than cores. Each look that fails in a wait that is over soon after it adds to the *doubt* `d`, at most 10;
-//!   a hint counts with probability `2^-d`. A look that pays clears all doubt.
+//!   threads than cores. Each look that a hint led to, and that fails, adds to the *doubt* `d`, at most 10; a hint
+//!   counts with probability `2^-d`, unless the token came within a microsecond, which it does from another core only. A
+//!   look that pays clears all doubt.
 //! - Waits come in patterns: a burst, a pause, a burst. So all of the above, credit, levels and pauses, is kept once
-//!   for each *history*: whether each of the last two waits was over soon. Where short and long waits alternate, the
-//!   parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh and
-//!   Patt, MICRO 1991.)
-//! - Two threads that put each other to sleep each wait for the other to be woken, which can take longer than `S`: so
-//!   every look fails, and all doubt is there, where two that are awake would hand over in a tenth of a microsecond. So
-//!   after `8 * 2^n` sleeps without a look that were over soon, but took longer than `S` can be, come *far* looks, of
-//!   80 µs: less than `4 * 2^n` of them, and 15 at most, for as long as they find the token, so that the other thread
-//!   can find this one awake. They earn nothing, unless one finds the token within `S`. `n` is how often they came
-//!   since a look last paid, at most 4. All histories share the count of such sleeps; each other sleep takes half of
-//!   it.
-//! - Where all is settled, by long waits in a row or by all doubt, and no far look is near, up to 31 waits of the
-//!   pause, whatever comes, are slept through without reading the clock or learning from them. On a thread that sleeps
-//!   long, all that a wait touches is cold, and thinking would cost a few per cent of it.
+//!   for each *history*: whether each of the last two waits was over within `S`. Where short and long waits alternate,
+//!   the parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh
+//!   and Patt, MICRO 1991.)
+//! - Where all is settled, there is nothing to learn and no thinking about it. By long waits in a row or by all doubt:
+//!   then up to 31 waits of the pause, whatever comes, are slept through without reading the clock. On a thread that
+//!   sleeps long, all that a wait touches is cold, and thinking would cost a few per cent of it. By looks that pay time
+//!   after time: then one more of them changes nothing.
 //! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for
 //!   the lesson again and again.
 //!
@@ -47,10 +44,9 @@
 //! Count `S` for a sleep, and the time of looking for a look. Let a wait be *short* if it ends within `S`, else *long*.
 //!
 //! 1. **Against always sleeping: at most 2, for every sequence of waits.** A wait costs at most a look of `S` and a
-//!    sleep of `S`. Far looks cost 80 µs each, and a sleep if the last one fails; but before them were more than twice
-//!    as many waits without a look, each of which cost 20 µs or more.
-//! 2. **Long waits only, longer than a hint: at most `1 + 2^-10` once warmed up.** There is soon but one history. Every
-//!    look fails. The warm-up is 11 looks, `11 S` in all. After it there is one look in `2^10` waits on average, and it
+//!    sleep of `S`.
+//! 2. **Long waits only: at most `1 + 2^-10` once warmed up.** There is soon but one history. Every look fails, and no
+//!    hint comes. The warm-up is 11 looks, `11 S` in all. After it there is one look in `2^10` waits on average, and it
 //!    costs `S`.
 //! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that
 //!    was fixed before them. While there is credit, every wait is looked at, so a short one costs what always looking
@@ -61,17 +57,16 @@
 //!    level `k` is `2^k` waits on average without hints, and the look at its end fails with probability `q`, so at most
 //!    `1 + 2q + ... + (2q)^10 <= 11` waits are slept through before a look pays, and the credit that it starts to build
 //!    has the better odds. This happens anew each time credit is exhausted, which takes long waits worth as much, that
-//!    always looking pays twice. A far look costs what always looking pays or, in a long wait, up to `4 S` where that
-//!    pays `2 S`. One that fails costs `5 S`, once in nine waits and soon once in 129. (Here, `S` is 20 µs.)
+//!    always looking pays twice.
 //!
 //! So much for a single history. Now for all four: the history that a wait follows on depends on the waits before it,
-//! not on what the parker did in them (but for a wait that a wake-up's length moves across the limit of "soon", those
-//! slept through without a thought, which count as part of the pause). Far looks are counted over the whole sequence.
-//! So the sequence falls into four, always looking pays the sum of what it pays in each, and so do we: the factor
-//! stays, and the constant is four times that of one.
+//! not on what the parker did in them (but for those slept through without a thought, which count as part of the
+//! pause). So the sequence falls into four, always looking pays the sum of what it pays in each, and so do we: the
+//! factor stays, and the constant is four times that of one.
 //!
 //! All of this is about waits that end with the token, and counts what the parker can know: a look is timed only after
-//! its first microsecond or two, and `S` is what the last sleeps showed.
+//! its first microsecond or two, and `S` is what the last sleeps showed. A wait is told by its length modulo 4.3 s: one
+//! in many thousand of the very long ones may be taken for a short one.
 //!
 //! The draws matter. Against an adversary that sees the parker's state, no policy could have 2 and 3 together: it would
 //! answer each look with a long wait, and each sleep with a short one.
@@ -83,34 +78,29 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-/// The most that `S`, what one block-and-wake costs, is taken for, in nanoseconds; also the first guess.
+/// The most and the least that `S`, what one block-and-wake costs, is taken for, in nanoseconds.
 ///
-/// Measured hand-offs between sleeping threads on two idle cores take 20 to 60 µs, most of which is the wake-up of an
-/// idle core; where the core is busy anyway, 2 to 5 µs.
-const MAX_COST: u16 = 20_000;
+/// A thread that is asleep on an idle core runs 5 to 50 µs after the wake, and one on a busy core after 2 to 5. The
+/// rest is processor time: 5 to 15 µs for the sleeper and 1 to 3 for the waker.
+const MAX_COST: u16 = 60_000;
+const MIN_COST: u16 = 12_000;
 
-/// The least that `S` is taken for.
-const MIN_COST: u16 = 1_000;
+/// No policy that learns looks for longer than this.
+pub(crate) const LONGEST_LOOK: u32 = MAX_COST as u32;
 
-/// How much credit can be saved up: what a change for the worse can cost before the parker begins to back off.
-const MAX_CREDIT: u16 = 3 * MAX_COST;
+/// What the delay of a wake-up is taken for until one was seen.
+const FIRST_WAKE_UP: u16 = 10_000;
 
-/// A wait that was slept through and took no longer than this, the wake-up included, is a hint.
-///
-/// Two threads that sleep at each hand-off wait for two wake-ups, of up to 60 µs each.
-const HINT: u32 = 6 * MAX_COST as u32;
+/// A token that came after no more than this was given on another core: no thread falls asleep and has another one run
+/// in its place that soon.
+const AT_ONCE: u32 = 1_000;
 
-/// How long a far look is: longer than the slowest wake-ups that were seen on idle machines.
-const FAR_LOOK: u32 = 4 * MAX_COST as u32;
+/// The shortest that looks become while there is credit.
+const MIN_REACH: u16 = 1_000;
 
-/// After how many slow wake-ups the first far looks come.
-const FAR_AFTER: u8 = 8;
-
-/// The highest level of far looks, at which they are the rarest.
-const MAX_FAR: u8 = 4;
-
-/// The most far looks in a row.
-const MAX_FAR_LOOKS: u8 = 15;
+/// How much credit can be saved up, in units of `S`: what a change for the worse can cost before the parker begins to
+/// back off.
+const MAX_CREDIT: u32 = 3;
 
 /// The highest level of back-off, and of doubt.
 const MAX_LEVEL: u8 = 10;
@@ -126,8 +116,18 @@ const HISTORY: u32 = 2;
 
 const HISTORIES: usize = 1 << HISTORY;
 
-/// The levels that the process has reached, a byte for each history.
-pub(crate) type Prior = [u8; HISTORIES];
+/// What the process knows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Prior {
+    /// A byte for each history.
+    pub(crate) levels: [u8; HISTORIES],
+    /// How long a wake-up takes.
+    pub(crate) wake_up: u16,
+}
+
+impl Prior {
+    pub(crate) const NOTHING: Self = Self { levels: [0; HISTORIES], wake_up: FIRST_WAKE_UP };
+}
 
 /// How far a parker has gone in its back-off and its doubt, or the process as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -197,13 +197,11 @@ impl Spin {
         Self(Kind::Fixed(if nanos > u32::MAX as u128 { u32::MAX } else { nanos as u32 }))
     }
 
-    /// Learns whether looking pays, and for how long: 20 µs at a time at most, and rarely where it does not pay.
+    /// Learns whether looking pays, and for how long, and rarely looks where it does not.
     ///
-    /// Where sleeps are over soon but slow, it looks for up to 80 µs now and then, to find out whether two threads only
-    /// put each other to sleep.
-    ///
-    /// Costs at most twice what sleeping at once would. Waits of more than 120 µs soon cost about a thousandth more
-    /// than that, shorter ones that are not worth a look a few per cent. The default.
+    /// A look takes at most what a sleep costs: that is taken for twice the time from a wake to the woken thread, and
+    /// for 12 µs at least and 60 at most. So a wait costs at most twice what sleeping at once would. Waits that are
+    /// not worth a look soon cost about a thousandth more than that. The default.
     #[must_use]
     pub const fn adaptive() -> Self {
         Self(Kind::Adaptive)
@@ -220,20 +218,16 @@ impl Default for Spin {
 /// What one parker has learned. Small, and in cells, so that a wait touches few cache lines: they may all be cold.
 pub(crate) struct Learner {
     spin: Spin,
-    /// False until the first wait: then it takes over what the process has learned.
-    grown: Cell<bool>,
     /// How many waits to sleep through without a thought.
     calm: Cell<u16>,
-    /// A bit for each of the latest waits, the last one lowest: whether it was over soon.
+    /// False until the first wait: then it takes over what the process has learned.
+    grown: Cell<bool>,
+    /// Whether looks pay time after time.
+    eager: Cell<bool>,
+    /// A bit for each of the latest waits, the last one lowest: whether it was over within `S`.
     history: Cell<u8>,
-    /// `S`, as far as it is known.
-    sleep_cost: Cell<u16>,
-    /// How many sleeps without a look were over soon and yet took longer than `S` can be; each other sleep halves it.
-    slow_wakes: Cell<u8>,
-    /// How often far looks have come since a look last paid.
-    far: Cell<u8>,
-    /// How many more of them to do.
-    far_looks: Cell<u8>,
+    /// How long a wake-up takes.
+    wake_up: Cell<u16>,
     /// The draws: a linear congruential generator.
     random: Cell<u32>,
     /// What is known of the wait that follows on each history.
@@ -244,12 +238,14 @@ pub(crate) struct Learner {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Lesson {
     levels: Levels,
+    /// Whether a hint has cut the pause.
+    hinted: bool,
     /// For how many more waits to sleep at once.
     skip: u16,
     /// For how long to look while there is credit.
     reach: u16,
     /// What looks have earned and not yet spent.
-    credit: u16,
+    credit: u32,
 }
 
 /// How a wait went on after the look, if there was one.
@@ -257,8 +253,8 @@ struct Lesson {
 pub(crate) enum Sleep {
     /// The look found the token.
     Spared,
-    /// It slept for this long, until the token came.
-    Took(u32),
+    /// It slept until the token came, after so long, and was awake some time after that, if that is known.
+    Took { came: u32, woke: Option<u32> },
     /// It slept for this long, until time was up.
     TimedOut(u32),
 }
@@ -266,22 +262,21 @@ pub(crate) enum Sleep {
 impl Learner {
     pub(crate) const fn new(spin: Spin) -> Self {
         let levels = Levels { backoff: 0, doubt: 0 };
-        let lesson = Lesson { levels, skip: 0, reach: MAX_COST, credit: 0 };
+        let lesson = Lesson { levels, hinted: false, skip: 0, reach: MAX_COST, credit: 0 };
         Self {
             spin,
             grown: Cell::new(false),
-            calm: Cell::new(0),
+            eager: Cell::new(false),
             history: Cell::new(0),
-            sleep_cost: Cell::new(MAX_COST),
-            slow_wakes: Cell::new(0),
-            far: Cell::new(0),
-            far_looks: Cell::new(0),
+            calm: Cell::new(0),
+            wake_up: Cell::new(FIRST_WAKE_UP),
             random: Cell::new(0),
             lessons: Cell::new([lesson; HISTORIES]),
         }
     }
 
     /// Says that the wait that begins now is one to sleep through, and that there is nothing to learn from it.
+    #[inline]
     pub(crate) fn is_calm(&self) -> bool {
         match self.calm.get().checked_sub(1) {
             Some(calm) => {
@@ -290,6 +285,13 @@ impl Learner {
             }
             None => self.spin == Spin::off(),
         }
+    }
+
+    /// Says that the wait that begins now is one to look in, and that there is nothing to learn from a look that finds
+    /// the token.
+    #[inline]
+    pub(crate) fn is_eager(&self) -> bool {
+        self.eager.get()
     }
 
     /// Says whether there is anything to learn: a fixed policy neither takes hints from other parkers nor gives any.
@@ -302,11 +304,12 @@ impl Learner {
         !self.grown.get() && self.learns()
     }
 
-    /// Starts at the levels that the process has reached, at a point of the pause that differs from parker to parker.
+    /// Starts where the process stands, at a point of the pause that differs from parker to parker.
     pub(crate) fn grow(&self, prior: Prior, seed: u32) {
         self.grown.set(true);
         self.random.set(seed);
-        for (lesson, byte) in self.lessons().iter().zip(prior) {
+        self.wake_up.set(prior.wake_up);
+        for (lesson, byte) in self.lessons().iter().zip(prior.levels) {
             let levels = Levels::from_byte(byte);
             lesson.set(Lesson { levels, skip: self.draw(1 << levels.backoff), ..lesson.get() });
         }
@@ -314,8 +317,9 @@ impl Learner {
 
     /// Moves the prior one step in the direction of what this parker knows of the present wait.
     pub(crate) fn teach(&self, mut prior: Prior) -> Prior {
-        let level = &mut prior[usize::from(self.history.get())];
+        let level = &mut prior.levels[usize::from(self.history.get())];
         *level = Levels::from_byte(*level).towards(self.lesson().get().levels).to_byte();
+        prior.wake_up = self.wake_up.get();
         prior
     }
 
@@ -328,58 +332,51 @@ impl Learner {
         &self.lessons()[usize::from(self.history.get())]
     }
 
+    /// `S`, as far as it is known.
+    fn cost(&self) -> u16 {
+        self.wake_up.get().saturating_mul(2).clamp(MIN_COST, MAX_COST)
+    }
+
     /// Says for how long to look in the wait that begins now; zero is to sleep at once.
     pub(crate) fn next_look(&self) -> u32 {
         if let Kind::Fixed(nanos) = self.spin.0 {
             return nanos;
         }
-        if self.far_looks.get() > 0 {
-            return FAR_LOOK;
-        }
         let mut lesson = self.lesson().get();
         let Some(skip) = lesson.skip.checked_sub(1) else {
-            return lesson.reach.min(self.sleep_cost.get()).into();
+            return lesson.reach.min(self.cost()).into();
         };
         lesson.skip = skip;
         self.lesson().set(lesson);
         0
     }
 
-    /// Learns from a look that took this long, and whether it found the token; returns whether there was a lesson.
-    pub(crate) fn looked(&self, took: u32, found: bool) -> bool {
+    /// Learns from a look that took this long, and whether it found the token.
+    pub(crate) fn looked(&self, took: u32, found: bool) {
         if !self.learns() {
-            return false;
+            return;
         }
-        let sleep_cost = self.sleep_cost.get();
+        let cost = self.cost();
         let mut lesson = self.lesson().get();
-        let far_looks = self.far_looks.take();
-        let in_time = took <= FAR_LOOK;
         let took = u16::try_from(took).unwrap_or(u16::MAX);
         // One that took longer would have been a cheaper sleep. Perhaps it was preempted, by the thread that gave the
         // token: that was luck, not looking.
-        if found && took <= sleep_cost {
+        if found && took <= cost {
             lesson.levels = Levels::default();
-            // After a far look there may be some of a pause left.
-            lesson.skip = 0;
-            self.far.set(0);
-            self.slow_wakes.set(0);
+            lesson.hinted = false;
             // An advance of `S`, so that one failure does not end what has just begun.
-            let credit = lesson.credit.max(sleep_cost);
-            lesson.credit = credit.saturating_add(sleep_cost - took).min(MAX_CREDIT);
-            lesson.reach = lesson.reach.max(took.saturating_mul(2).saturating_add(MIN_COST)).min(sleep_cost);
-        } else if far_looks > 0 {
-            self.far_looks.set(if found && in_time { far_looks - 1 } else { 0 });
-            return false;
-        } else if lesson.credit > took {
-            lesson.credit -= took;
+            let credit = lesson.credit.max(cost.into()) + u32::from(cost - took);
+            lesson.credit = credit.min(MAX_CREDIT * u32::from(cost));
+            lesson.reach = lesson.reach.max(took.saturating_mul(2).saturating_add(MIN_REACH)).min(cost);
+        } else if lesson.credit > took.into() {
+            lesson.credit -= u32::from(took);
         } else {
-            lesson.credit = 0;
-            lesson.reach = sleep_cost;
             lesson.levels.backoff = (lesson.levels.backoff + 1).min(MAX_LEVEL);
-            lesson.skip = 1 + self.draw((2 << lesson.levels.backoff) - 1);
+            lesson.levels.doubt = (lesson.levels.doubt + u8::from(lesson.hinted)).min(MAX_LEVEL);
+            let skip = 1 + self.draw((2 << lesson.levels.backoff) - 1);
+            lesson = Lesson { levels: lesson.levels, hinted: false, skip, reach: MAX_COST, credit: 0 };
         }
         self.lesson().set(lesson);
-        true
     }
 
     /// Learns from the end of a wait: how long it looked, if it did, and how it went on.
@@ -387,29 +384,35 @@ impl Learner {
         if !self.learns() {
             return;
         }
+        let cost = self.cost();
         let slept = match sleep {
             Sleep::Spared => 0,
-            Sleep::Took(slept) | Sleep::TimedOut(slept) => slept,
+            Sleep::Took { came, .. } => came,
+            Sleep::TimedOut(slept) => slept,
         };
-        let took = looked.unwrap_or(0).saturating_add(slept);
-        let soon = took <= HINT;
+        let soon = looked.unwrap_or(0).saturating_add(slept) <= cost.into();
         if soon && sleep == Sleep::TimedOut(slept) {
             // Who knows how long it would have been.
             return;
         }
-        let slow = soon && took > MAX_COST.into();
-        if sleep != Sleep::Spared {
-            self.count_slow_wakes(looked.is_some(), slow);
-            self.slept(looked.is_some(), slept, soon);
+        if let Sleep::Took { woke: Some(woke), .. } = sleep {
+            self.woke_up(woke);
         }
-        let settled = if soon { self.lesson().get().levels.doubt == MAX_LEVEL } else { self.history.get() == 0 };
-        // Two threads that sleep at each hand-off count the same sleeps. The first two times neither misses one, so
-        // that they look at the same time.
-        let far_looks_are_near = self.far_looks.get() > 0 || (slow && self.far.get() < 2);
-        if settled && !far_looks_are_near {
+        if !soon && looked.is_none() && self.history.get() == 0 {
+            // As most waits of those who sleep long. There is no more to learn from it.
+            self.calm_down();
+            return;
+        }
+        if sleep != Sleep::Spared {
+            self.slept(looked.is_some(), slept, soon, cost);
+        }
+        if soon && self.lesson().get().levels.doubt == MAX_LEVEL {
             self.calm_down();
         }
         self.history.set((self.history.get() * 2 + u8::from(soon)) % HISTORIES as u8);
+        let only_soon = self.history.get() == HISTORIES as u8 - 1;
+        let is_rich = self.lesson().get().credit >= (MAX_CREDIT - 1) * u32::from(cost);
+        self.eager.set(sleep == Sleep::Spared && only_soon && is_rich);
     }
 
     /// Sleeps at once for a while: there is no other CPU, and so nothing to look for or to learn.
@@ -426,39 +429,25 @@ impl Learner {
         self.calm.set(calm);
     }
 
-    fn count_slow_wakes(&self, looked: bool, slow: bool) {
-        let before = self.slow_wakes.get();
-        let count = if slow { before + u8::from(!looked) } else { before / 2 };
-        self.slow_wakes.set(count);
-        if count == FAR_AFTER << self.far.get() {
-            self.slow_wakes.set(0);
-            self.far_looks.set(((count - 1) / 2).min(MAX_FAR_LOOKS));
-            self.far.set((self.far.get() + 1).min(MAX_FAR));
-        }
+    /// Learns how long a wake-up takes. Long ones are those of busy cores, so short ones tell more; none is believed
+    /// alone.
+    fn woke_up(&self, after: u32) {
+        let after = u16::try_from(after).unwrap_or(u16::MAX);
+        let known = self.wake_up.get();
+        self.wake_up.set(if after < known { known - (known - after) / 8 } else { known + (after - known) / 16 });
     }
 
-    fn slept(&self, looked: bool, slept: u32, soon: bool) {
-        // A sleep is never shorter than what sleeping costs, unless the token came just as it began. So short ones tell
-        // more than long ones, but none is believed alone.
-        let seen = slept.clamp(MIN_COST.into(), MAX_COST.into()) as u16;
-        let mut sleep_cost = self.sleep_cost.get();
-        if seen < sleep_cost {
-            sleep_cost -= (sleep_cost - seen) / 8;
-        } else {
-            sleep_cost += (seen - sleep_cost) / 16;
-        }
-        self.sleep_cost.set(sleep_cost);
+    fn slept(&self, looked: bool, slept: u32, soon: bool, cost: u16) {
         let mut lesson = self.lesson().get();
         if looked && lesson.credit > 0 {
             // Further if it was close; else less far, down to what pays.
-            lesson.reach = if soon { lesson.reach.saturating_mul(2) } else { lesson.reach - lesson.reach / 4 };
+            let reach = if soon { lesson.reach.saturating_mul(2) } else { lesson.reach - lesson.reach / 4 };
+            lesson.reach = reach.clamp(MIN_REACH, cost);
         }
-        lesson.reach = lesson.reach.clamp(MIN_COST, sleep_cost);
-        if soon && looked {
-            lesson.levels.doubt = (lesson.levels.doubt + 1).min(MAX_LEVEL);
-        } else if soon && self.draw(1 << lesson.levels.doubt) == 0 {
+        if soon && !looked && (slept <= AT_ONCE || self.draw(1 << lesson.levels.doubt) == 0) {
             // At the end by one or two, at random: else a pattern of waits could lead each look to a long one.
             lesson.skip = self.draw((lesson.skip / 8).max(2));
+            lesson.hinted = true;
         }
         self.lesson().set(lesson);
     }
@@ -476,8 +465,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const MAX_COST: u32 = super::MAX_COST as u32;
-    const S: u64 = MAX_COST as u64;
+    /// What a sleep costs as long as wake-ups take what they are first taken for.
+    const COST: u32 = 2 * FIRST_WAKE_UP as u32;
+    const S: u64 = COST as u64;
+
+    fn prior(levels: Levels) -> Prior {
+        Prior { levels: [levels.to_byte(); HISTORIES], ..Prior::NOTHING }
+    }
 
     /// What a sequence of waits costs: us, always sleeping, always looking for `S`.
     #[derive(Default, Debug)]
@@ -491,7 +485,7 @@ mod tests {
         let mut costs = Costs::default();
         for wait in waits {
             costs.sleeping += S;
-            costs.looking += if wait <= MAX_COST { u64::from(wait) } else { 2 * S };
+            costs.looking += if wait <= COST { u64::from(wait) } else { 2 * S };
             if learner.is_calm() {
                 costs.ours += S;
                 continue;
@@ -506,7 +500,7 @@ mod tests {
             let mut sleep = Sleep::Spared;
             if !found {
                 costs.ours += S;
-                sleep = Sleep::Took((wait - look).saturating_add(MAX_COST));
+                sleep = Sleep::Took { came: wait - look, woke: Some(FIRST_WAKE_UP.into()) };
             }
             learner.waited((budget > 0).then_some(look), sleep);
         }
@@ -515,14 +509,7 @@ mod tests {
 
     /// A pattern of runs of equal waits: near, at and beyond each of the policy's limits.
     fn pattern() -> impl Strategy<Value = Vec<(u32, usize)>> {
-        let wait = prop_oneof![
-            0..MAX_COST / 4,
-            MAX_COST / 2..MAX_COST * 2,
-            MAX_COST..HINT,
-            Just(MAX_COST),
-            Just(MAX_COST + 1),
-            HINT..u32::MAX / 2,
-        ];
+        let wait = prop_oneof![0..COST / 4, COST / 2..COST * 2, Just(COST), Just(COST + 1), COST..u32::MAX / 2,];
         let length = prop_oneof![3 => 1..8usize, 1 => 8..200usize, 1 => 200..4000usize];
         prop::collection::vec((wait, length), 1..6)
     }
@@ -533,7 +520,7 @@ mod tests {
         #[test]
         fn at_most_twice_the_best_choice_in_hindsight(pattern in pattern(), seed: u32, backoff in 0..=MAX_LEVEL, doubt in 0..=MAX_LEVEL) {
             let learner = Learner::new(Spin::adaptive());
-            learner.grow([Levels { backoff, doubt }.to_byte(); HISTORIES], seed);
+            learner.grow(prior(Levels { backoff, doubt }), seed);
             let waits = pattern.iter().flat_map(|&(wait, times)| std::iter::repeat(wait).take(times));
             let rounds = 200_000 / waits.clone().count() + 1;
             let costs = play(&learner, std::iter::repeat(waits).take(rounds).flatten());
@@ -543,9 +530,9 @@ mod tests {
         }
 
         #[test]
-        fn long_waits_cost_hardly_more_than_sleeping(waits in prop::collection::vec(HINT..u32::MAX / 2, 1..100), seed: u32) {
+        fn long_waits_cost_hardly_more_than_sleeping(waits in prop::collection::vec(COST + 1..u32::MAX / 2, 1..100), seed: u32) {
             let learner = Learner::new(Spin::adaptive());
-            learner.grow([0; HISTORIES], seed);
+            learner.grow(Prior::NOTHING, seed);
             play(&learner, waits.iter().copied().cycle().take(20_000));
             let costs = play(&learner, waits.iter().copied().cycle().take(200_000));
             prop_assert!(costs.ours * 1000 <= costs.sleeping * 1005, "{costs:?}");
@@ -556,7 +543,7 @@ mod tests {
     fn a_parker_that_was_idle_notices_a_burst() {
         for seed in 0..100 {
             let learner = Learner::new(Spin::adaptive());
-            learner.grow([0; HISTORIES], seed);
+            learner.grow(Prior::NOTHING, seed);
             play(&learner, std::iter::repeat(5_000_000).take(10_000));
             let burst = play(&learner, std::iter::repeat(1_000).take(1_000));
             assert!(burst.ours < burst.looking + 40 * S, "{burst:?}");
@@ -568,7 +555,7 @@ mod tests {
         for pattern in [&[2_000, 5_000_000][..], &[5_000, 5_000, 1_000_000], &[1_000, 300_000, 300_000]] {
             for seed in 0..100 {
                 let learner = Learner::new(Spin::adaptive());
-                learner.grow([0; HISTORIES], seed);
+                learner.grow(Prior::NOTHING, seed);
                 play(&learner, std::iter::repeat(5_000_000).take(10_000));
                 play(&learner, pattern.iter().copied().cycle().take(300));
                 let costs = play(&learner, pattern.iter().copied().cycle().take(30_000));
@@ -579,8 +566,14 @@ mod tests {
         }
     }
 
-    const NOVICE: Lesson = Lesson { levels: Levels { backoff: 0, doubt: 0 }, skip: 0, reach: 20_000, credit: 0 };
-    const LONG: Sleep = Sleep::Took(1_000_000);
+    const NOVICE: Lesson =
+        Lesson { levels: Levels { backoff: 0, doubt: 0 }, hinted: false, skip: 0, reach: MAX_COST, credit: 0 };
+
+    fn took(came: u32) -> Sleep {
+        Sleep::Took { came, woke: None }
+    }
+
+    const LONG: Sleep = Sleep::Took { came: 1_000_000, woke: None };
 
     fn adaptive(history: u8, lesson: Lesson) -> Learner {
         let learner = Learner::new(Spin::adaptive());
@@ -609,7 +602,7 @@ mod tests {
 
     #[test]
     fn a_look_that_finds_the_token_earns_credit_and_clears_the_levels() {
-        let before = Lesson { levels: Levels { backoff: 3, doubt: 2 }, reach: 5_000, ..NOVICE };
+        let before = Lesson { levels: Levels { backoff: 3, doubt: 2 }, hinted: true, reach: 5_000, ..NOVICE };
         let found = after(before, |learner| learner.looked(4_000, true));
         assert_eq!(found, Lesson { reach: 9_000, credit: 36_000, ..NOVICE });
         let found = after(found, |learner| learner.looked(0, true));
@@ -617,7 +610,7 @@ mod tests {
         let found = after(found, |learner| learner.looked(20_000, true));
         assert_eq!(found, Lesson { reach: 20_000, credit: 56_000, ..NOVICE });
         let found = after(found, |learner| learner.looked(0, true));
-        assert_eq!(found, Lesson { credit: 60_000, ..NOVICE });
+        assert_eq!(found, Lesson { reach: 20_000, credit: 60_000, ..NOVICE });
     }
 
     #[test]
@@ -633,7 +626,7 @@ mod tests {
                 levels: Levels { backoff: 1, doubt: 7 },
                 reach: 1_000,
                 credit: 5_000,
-                skip: 0,
+                ..NOVICE
             });
             learner.looked(5_000, false);
             let lesson = learner.lesson().get();
@@ -648,27 +641,36 @@ mod tests {
     }
 
     #[test]
+    fn a_hint_that_led_astray_adds_to_the_doubt() {
+        for (doubt, more) in [(4, 5), (10, 10)] {
+            let hinted = Lesson { levels: Levels { backoff: 3, doubt }, hinted: true, ..NOVICE };
+            let failed = after(hinted, |learner| learner.looked(20_000, false));
+            assert_eq!((failed.levels, failed.hinted), (Levels { backoff: 4, doubt: more }, false));
+        }
+    }
+
+    #[test]
     fn a_pause_is_slept_through() {
         let learner = adaptive(0, NOVICE);
-        learner.sleep_cost.set(4_000);
-        assert_eq!(learner.next_look(), 4_000);
+        learner.wake_up.set(8_000);
+        assert_eq!(learner.next_look(), 16_000);
         let learner = adaptive(0, Lesson { skip: 2, reach: 7_000, ..NOVICE });
         assert_eq!([(); 4].map(|()| learner.next_look()), [0, 0, 7_000, 7_000]);
     }
 
     #[test]
     fn a_history_is_two_waits_long() {
-        let soon = Sleep::Took(120_000);
-        let long = Sleep::Took(120_001);
+        let soon = took(20_000);
+        let long = took(20_001);
         for (waits, history) in [
             ([(None, long), (None, long)], 0b00),
             ([(None, long), (None, soon)], 0b01),
             ([(None, soon), (Some(1), soon)], 0b10),
             ([(None, soon), (None, soon)], 0b11),
             ([(Some(1), Sleep::Spared), (None, soon)], 0b11),
-            ([(Some(120_001), Sleep::Spared), (Some(120_000), Sleep::Spared)], 0b01),
-            ([(None, soon), (None, Sleep::TimedOut(120_001))], 0b10),
-            ([(Some(60_001), Sleep::TimedOut(60_000)), (None, soon)], 0b01),
+            ([(Some(20_001), Sleep::Spared), (Some(20_000), Sleep::Spared)], 0b01),
+            ([(None, soon), (None, Sleep::TimedOut(20_001))], 0b10),
+            ([(Some(10_001), Sleep::TimedOut(10_000)), (None, soon)], 0b01),
         ] {
             for before in 0..HISTORIES as u8 {
                 let learner = adaptive(before, NOVICE);
@@ -683,8 +685,8 @@ mod tests {
         let lesson = Lesson { skip: 80, reach: 5_000, credit: 9_000, ..NOVICE };
         for looked in [None, Some(5_000)] {
             let learner = adaptive(3, lesson);
-            learner.waited(looked, Sleep::TimedOut(95_000));
-            assert_eq!((learner.history.get(), learner.lesson().get(), learner.sleep_cost.get()), (3, lesson, 20_000));
+            learner.waited(looked, Sleep::TimedOut(15_000));
+            assert_eq!((learner.history.get(), learner.lesson().get()), (3, lesson));
         }
     }
 
@@ -692,11 +694,9 @@ mod tests {
     fn settled_parkers_calm_down() {
         let paused = Lesson { skip: 1_000, ..NOVICE };
         let doubtful = |doubt| Lesson { levels: Levels { backoff: 0, doubt }, ..paused };
-        let quick = Sleep::Took(MAX_COST);
-        let slow = Sleep::Took(MAX_COST + 1);
-        let calm = |far, history, lesson: Lesson, sleep| {
+        let soon = took(1_000);
+        let calm = |history, lesson: Lesson, sleep| {
             outcomes(move |learner| {
-                learner.far.set(far);
                 learner.history.set(history);
                 let cell = learner.lesson();
                 cell.set(lesson);
@@ -706,20 +706,15 @@ mod tests {
                 learner.calm.get()
             })
         };
-        for (far, history, lesson, sleep) in
-            [(0, 0, paused, LONG), (0, 0, doubtful(10), quick), (0, 2, doubtful(10), quick), (2, 0, doubtful(10), slow)]
+        for (history, lesson, sleep) in
+            [(0, paused, LONG), (0, doubtful(10), soon), (2, doubtful(10), soon), (3, doubtful(10), soon)]
         {
-            assert_eq!(calm(far, history, lesson, sleep), (0..32).collect());
+            assert_eq!(calm(history, lesson, sleep), (0..32).collect());
         }
-        for (far, history, lesson, sleep) in [
-            (0, 1, paused, LONG),
-            (0, 2, paused, LONG),
-            (0, 3, doubtful(9), LONG),
-            (0, 0, doubtful(9), quick),
-            (0, 0, doubtful(10), slow),
-            (1, 0, doubtful(10), slow),
-        ] {
-            assert_eq!(calm(far, history, lesson, sleep), [0].into());
+        for (history, lesson, sleep) in
+            [(1, paused, LONG), (2, paused, LONG), (3, doubtful(10), LONG), (0, doubtful(9), soon)]
+        {
+            assert_eq!(calm(history, lesson, sleep), [0].into());
         }
 
         let learner = adaptive(0, NOVICE);
@@ -729,153 +724,113 @@ mod tests {
     }
 
     #[test]
-    fn what_sleeping_costs_is_learned_from_sleeps() {
-        for (before, slept, cost) in [
-            (20_000, 4_000, 18_000),
-            (4_000, 20_000, 5_000),
-            (4_000, 60_000, 5_000),
-            (9_000, 100, 8_000),
-            (9_000, 9_000, 9_000),
-        ] {
+    fn a_parker_becomes_eager_when_looks_pay_time_after_time() {
+        let learner = adaptive(0, NOVICE);
+        let pay = || {
+            learner.looked(1_000, true);
+            learner.waited(Some(1_000), Sleep::Spared);
+            learner.is_eager()
+        };
+        assert_eq!([(); 5].map(|()| pay()), [false, false, false, true, true]);
+        let lesson = learner.lesson().get();
+        assert_eq!((learner.history.get(), lesson.credit), (3, 60_000));
+        learner.looked(5_000, false);
+        learner.waited(Some(5_000), took(1_000));
+        assert!(!learner.is_eager());
+        assert!(pay());
+        learner.waited(None, LONG);
+        assert_eq!([(); 2].map(|()| pay()), [false, true]);
+
+        // Where short waits come in twos, the one that follows on them is not one to look in.
+        let learner = adaptive(1, Lesson { credit: 60_000, ..NOVICE });
+        learner.looked(1_000, true);
+        learner.waited(Some(1_000), Sleep::Spared);
+        assert_eq!((learner.history.get(), learner.is_eager()), (3, false));
+    }
+
+    #[test]
+    fn what_a_wake_up_takes_is_learned_from_sleeps() {
+        for (before, woke, wake_up) in
+            [(10_000, 2_000, 9_000), (2_000, 18_000, 3_000), (9_000, 9_000, 9_000), (1_535, u32::MAX, 5_535)]
+        {
             let learner = adaptive(0, NOVICE);
-            learner.sleep_cost.set(before);
-            learner.waited(None, Sleep::Took(slept));
-            assert_eq!(learner.sleep_cost.get(), cost);
+            learner.wake_up.set(before);
+            learner.waited(None, Sleep::Took { came: 1_000, woke: Some(woke) });
+            assert_eq!(learner.wake_up.get(), wake_up);
+        }
+        for (wake_up, cost) in [(0, 12_000), (6_000, 12_000), (10_000, 20_000), (30_001, 60_000), (u16::MAX, 60_000)] {
+            let learner = adaptive(0, NOVICE);
+            learner.wake_up.set(wake_up);
+            assert_eq!(learner.cost(), cost);
         }
     }
 
     #[test]
     fn a_sleep_after_a_look_says_how_far_to_look() {
-        let soon = Sleep::Took(50_000);
         let reach = |reach, credit, looked, sleep| {
             after(Lesson { reach, credit, ..NOVICE }, |learner| learner.waited(looked, sleep)).reach
         };
-        assert_eq!(reach(5_000, 1, Some(5_000), soon), 10_000);
-        assert_eq!(reach(15_000, 1, Some(5_000), soon), 20_000);
-        assert_eq!(reach(8_000, 1, Some(8_000), LONG), 6_000);
+        assert_eq!(reach(5_000, 1, Some(5_000), took(15_000)), 10_000);
+        assert_eq!(reach(15_000, 1, Some(15_000), took(5_000)), 20_000);
+        assert_eq!(reach(8_000, 1, Some(8_000), took(12_001)), 6_000);
         assert_eq!(reach(1_001, 1, Some(1_001), LONG), 1_000);
-        assert_eq!(reach(5_000, 0, Some(5_000), soon), 5_000);
-        assert_eq!(reach(5_000, 1, None, LONG), 5_000);
+        assert_eq!(reach(5_000, 0, Some(5_000), took(15_000)), 5_000);
+        assert_eq!(reach(5_000, 1, None, took(15_000)), 5_000);
     }
 
     #[test]
-    fn a_short_sleep_is_a_hint_or_a_doubt() {
-        let soon = Sleep::Took(50_000);
-        let doubt = |doubt, looked, sleep| {
-            let lesson = Lesson { levels: Levels { backoff: 4, doubt }, ..NOVICE };
-            after(lesson, |learner| learner.waited(looked, sleep)).levels
-        };
-        assert_eq!(doubt(4, Some(1), soon), Levels { backoff: 4, doubt: 5 });
-        assert_eq!(doubt(10, Some(1), soon), Levels { backoff: 4, doubt: 10 });
-        assert_eq!(doubt(4, None, soon), Levels { backoff: 4, doubt: 4 });
-        assert_eq!(doubt(4, Some(1), LONG), Levels { backoff: 4, doubt: 4 });
-
+    fn a_token_that_came_soon_is_a_hint() {
         let skip = |skip, doubt, looked, sleep| {
             outcomes(move |learner| {
                 learner.history.set(3);
-                let lesson = learner.lesson();
-                lesson.set(Lesson { levels: Levels { backoff: 9, doubt }, skip, ..NOVICE });
+                let cell = learner.lesson();
+                let lesson = Lesson { levels: Levels { backoff: 9, doubt }, skip, ..NOVICE };
+                cell.set(lesson);
                 learner.waited(looked, sleep);
-                lesson.get().skip
+                assert!(cell.get().hinted || cell.get() == lesson);
+                cell.get().skip
             })
         };
+        let soon = took(20_000);
         assert_eq!(skip(80, 0, None, soon), (0..10).collect());
         assert_eq!(skip(9, 0, None, soon), (0..2).collect());
         assert_eq!(skip(80, 1, None, soon), (0..10).chain([80]).collect());
         assert_eq!(skip(80, 0, Some(1), soon), [80].into());
-        assert_eq!(skip(80, 0, None, LONG), [80].into());
-    }
-
-    #[test]
-    fn slow_wakes_lead_to_far_looks() {
-        let doubtful = Lesson { levels: Levels { backoff: 10, doubt: 10 }, skip: u16::MAX, ..NOVICE };
-        let learner = adaptive(3, doubtful);
-        let slow = Sleep::Took(MAX_COST + 1);
-        let sleep_through = |count| {
-            for _ in 0..count {
-                assert_eq!(learner.next_look(), 0);
-                learner.waited(None, slow);
-            }
-        };
-        for count in [8, 16, 32, 64, 128, 128] {
-            sleep_through(count);
-            assert_eq!(learner.next_look(), 80_000);
-            learner.looked(80_000, false);
-            learner.waited(Some(80_000), slow);
-        }
-        // Each of these takes half of what was counted.
-        sleep_through(127);
-        learner.waited(None, Sleep::Took(MAX_COST));
-        learner.waited(None, LONG);
-        learner.history.set(3);
-        // This does not, and does not count.
-        sleep_through(96);
-        learner.looked(20_001, false);
-        learner.waited(Some(20_001), slow);
-        learner.lesson().set(doubtful);
-        sleep_through(1);
-        assert_eq!(learner.next_look(), 80_000);
-        learner.looked(80_001, true);
-        learner.waited(Some(80_001), Sleep::Spared);
-        // That one was preempted, so it was the only one.
-        sleep_through(128);
-        for _ in 0..15 {
-            assert_eq!(learner.next_look(), 80_000);
-            assert!(!learner.looked(80_000, true));
-            learner.waited(Some(80_000), Sleep::Spared);
-        }
-        sleep_through(128);
-        assert_eq!(learner.lesson().get().levels, doubtful.levels);
-        assert!(learner.looked(20_000, true));
-        assert_eq!((learner.lesson().get().levels, learner.far.get()), (Levels::default(), 0));
-        assert_eq!(learner.next_look(), 20_000);
-    }
-
-    #[test]
-    fn far_looks_are_fewer_than_half_of_the_slow_wakes() {
-        for (far, looks) in [(0, 3), (1, 7), (2, 15), (3, 15), (4, 15)] {
-            let learner = adaptive(3, Lesson { skip: u16::MAX, ..NOVICE });
-            learner.far.set(far);
-            (0..8 << far).for_each(|_| learner.count_slow_wakes(false, true));
-            let far_looks = std::iter::from_fn(|| {
-                let far = learner.next_look() == 80_000;
-                learner.looked(20_001, true);
-                far.then_some(())
-            });
-            assert_eq!(far_looks.take(100).count(), looks);
-        }
+        assert_eq!(skip(80, 0, None, took(20_001)), [80].into());
     }
 
     /// Between two threads, of which each puts the other one to sleep or finds it awake.
     #[test]
     fn two_that_put_each_other_to_sleep_find_out() {
-        const WAKE_UP: u32 = 40_000;
-        for work in [200, 2_000, 10_000] {
-            for seed in 0..100 {
-                let pair = [seed, !seed].map(|seed| {
-                    let learner = Learner::new(Spin::adaptive());
-                    learner.grow([Levels { backoff: 10, doubt: 10 }.to_byte(); HISTORIES], seed);
-                    (learner, Cell::new(true))
-                });
-                let mut last_sleep = 0;
-                for turn in 0..4_000 {
-                    let (learner, asleep) = &pair[turn % 2];
-                    let wait = work + if pair[1 - turn % 2].1.get() { WAKE_UP } else { 0 };
-                    let calm = learner.is_calm();
-                    let budget = if calm { 0 } else { learner.next_look() };
-                    let found = wait <= budget;
-                    asleep.set(!found);
-                    let looked = (budget > 0).then_some(wait.min(budget));
-                    if let Some(look) = looked {
-                        learner.looked(look, found);
+        for wake_up in [5_000, 20_000, 40_000, 55_000] {
+            for (levels, by) in [(Levels::default(), 400), (Levels { backoff: 10, doubt: 10 }, 3_000)] {
+                for seed in 0..100 {
+                    let pair = [seed, !seed].map(|seed| {
+                        let learner = Learner::new(Spin::adaptive());
+                        learner.grow(prior(levels), seed);
+                        (learner, Cell::new(true))
+                    });
+                    let mut last_sleep = 0;
+                    for turn in 0..2 * by {
+                        let (learner, asleep) = &pair[turn % 2];
+                        let wait = 200 + if pair[1 - turn % 2].1.get() { wake_up } else { 0 };
+                        let calm = learner.is_calm();
+                        let budget = if calm { 0 } else { learner.next_look() };
+                        let found = wait <= budget;
+                        asleep.set(!found);
+                        let looked = (budget > 0).then_some(wait.min(budget));
+                        if let Some(look) = looked {
+                            learner.looked(look, found);
+                        }
+                        if !calm {
+                            let came = wait - looked.unwrap_or(0);
+                            let slept = Sleep::Took { came, woke: Some(wake_up) };
+                            learner.waited(looked, if found { Sleep::Spared } else { slept });
+                        }
+                        last_sleep = if found { last_sleep } else { turn };
                     }
-                    if !calm {
-                        let slept = Sleep::Took(wait - looked.unwrap_or(0) + WAKE_UP);
-                        learner.waited(looked, if found { Sleep::Spared } else { slept });
-                    }
-                    last_sleep = if found { last_sleep } else { turn };
+                    assert!(last_sleep < by, "{wake_up} ns, {levels:?}, seed {seed}: {last_sleep}");
                 }
-                assert!(last_sleep < 1_000, "work of {work} ns, seed {seed}: {last_sleep}");
             }
         }
     }
@@ -883,20 +838,22 @@ mod tests {
     #[test]
     fn a_new_parker_starts_where_the_process_stands_and_teaches_it() {
         let levels = [0x01, 0x23, 0x45, 0xAA].map(Levels::from_byte);
-        let prior = levels.map(Levels::to_byte);
+        let prior = Prior { levels: levels.map(Levels::to_byte), wake_up: 25_000 };
         assert_eq!(levels[1], Levels { backoff: 3, doubt: 2 });
         let skips = outcomes(|learner| {
             assert!(learner.is_young());
             learner.grow(prior, learner.random.get());
             assert!(!learner.is_young());
             assert_eq!([0, 1, 2, 3].map(|history| learner.lessons()[history].get().levels), levels);
+            assert_eq!(learner.cost(), 50_000);
             assert!(learner.lessons()[3].get().skip < 1024);
             learner.lessons()[1].get().skip
         });
         assert_eq!(skips, (0..8).collect());
 
         let learner = adaptive(2, NOVICE);
-        assert_eq!(learner.teach([0x33; HISTORIES]), [0x33, 0x33, 0x22, 0x33]);
+        let taught = learner.teach(Prior { levels: [0x33; HISTORIES], wake_up: 25_000 });
+        assert_eq!(taught, Prior { levels: [0x33, 0x33, 0x22, 0x33], wake_up: FIRST_WAKE_UP });
     }
 
     #[test]
@@ -912,10 +869,10 @@ mod tests {
             assert!(!learner.learns() && !learner.is_young());
             for found in [true, false] {
                 learner.looked(1, found);
-                learner.waited(Some(1), Sleep::Took(1));
+                learner.waited(Some(1), took(1));
                 assert_eq!(learner.history.get(), 0);
                 assert_eq!(learner.next_look(), nanos);
-                assert_eq!(learner.teach([0; HISTORIES]), [0; HISTORIES]);
+                assert_eq!(learner.teach(Prior::NOTHING), Prior::NOTHING);
             }
         }
     }

@@ -199,31 +199,73 @@ impl EventCount {
     }
 }
 
-/// Numbers that threads leave for one another as a hint, and a counter to tell them apart.
+/// What the parkers of the process leave for new ones as a hint, and a counter to tell those apart.
 ///
 /// Not of the model checkers' types: nothing that is promised depends on it.
 pub(crate) struct Hint {
     levels: std::sync::atomic::AtomicU32,
+    wake_up: std::sync::atomic::AtomicU16,
     askers: std::sync::atomic::AtomicU32,
 }
 
 impl Hint {
-    pub(crate) const fn new() -> Self {
-        Self { levels: std::sync::atomic::AtomicU32::new(0), askers: std::sync::atomic::AtomicU32::new(0) }
+    pub(crate) const fn new(levels: u32, wake_up: u16) -> Self {
+        Self {
+            levels: std::sync::atomic::AtomicU32::new(levels),
+            wake_up: std::sync::atomic::AtomicU16::new(wake_up),
+            askers: std::sync::atomic::AtomicU32::new(0),
+        }
     }
 
-    // Relaxed, in all three: no memory is reached through these numbers.
-    pub(crate) fn get(&self) -> u32 {
-        self.levels.load(Ordering::Relaxed)
+    // Relaxed, in all three: no memory is reached through these numbers, and each stands for itself.
+    pub(crate) fn get(&self) -> (u32, u16) {
+        (self.levels.load(Ordering::Relaxed), self.wake_up.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn set(&self, levels: u32) {
+    pub(crate) fn set(&self, levels: u32, wake_up: u16) {
         self.levels.store(levels, Ordering::Relaxed);
+        self.wake_up.store(wake_up, Ordering::Relaxed);
     }
 
     /// A number that no other asker got recently.
     pub(crate) fn seed(&self) -> u32 {
         self.askers.fetch_add(0x9E37_79B9, Ordering::Relaxed)
+    }
+}
+
+/// Where a sleeper asks for the time of its wake, and whoever wakes it leaves that.
+///
+/// Not of the model checkers' types: nothing that is promised depends on it. An answer that comes too late is one to the
+/// next question, with a time before it.
+pub(crate) struct WakeTime(std::sync::atomic::AtomicU32);
+
+impl WakeTime {
+    const NO_QUESTION: u32 = 0;
+    const QUESTION: u32 = 1;
+    /// Set in each answer, which it makes different from the above and wrong by 2 ns at most.
+    const ANSWER: u32 = 2;
+
+    pub(crate) const fn new() -> Self {
+        Self(std::sync::atomic::AtomicU32::new(Self::NO_QUESTION))
+    }
+
+    // Relaxed, in all three: no memory is reached through the time.
+    pub(crate) fn ask(&self) {
+        self.0.store(Self::QUESTION, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn answer(&self, clock: impl FnOnce() -> u32) {
+        if self.0.load(Ordering::Relaxed) == Self::QUESTION {
+            self.0.store(clock() | Self::ANSWER, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the answer, if there is one, and asks no longer.
+    pub(crate) fn take(&self) -> Option<u32> {
+        let answer = self.0.load(Ordering::Relaxed);
+        self.0.store(Self::NO_QUESTION, Ordering::Relaxed);
+        (answer & !Self::QUESTION != 0).then_some(answer)
     }
 }
 

@@ -119,6 +119,12 @@ pub(crate) fn had_other_cpus() -> bool {
     HAS_OTHER_CPUS.get().is_some()
 }
 
+/// A clock of 32 bits, in nanoseconds, that starts anew every 4.3 s: what fits into an atomic everywhere.
+pub(crate) fn clock() -> u32 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(now).elapsed().as_nanos() as u32
+}
+
 /// Locks a mutex whose data cannot be left half-changed, so that poison means nothing.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

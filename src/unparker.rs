@@ -1,6 +1,7 @@
 use crate::atomic_parker::AtomicParker;
 use crate::parker::Parker;
-use crate::state::ParkState;
+use crate::state::{ParkState, WakeTime};
+use crate::sync;
 use crate::wait::{self, Wait};
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -8,15 +9,36 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 /// What the two sides of a pair share: one allocation, on cache lines of its own.
-pub(crate) struct Shared<W>(CachePadded<AtomicParker<W>>);
+pub(crate) struct Shared<W>(CachePadded<Inner<W>>);
+
+struct Inner<W> {
+    parker: AtomicParker<W>,
+    /// Next to the parker's state: it costs unparkers no further cache line.
+    wake_time: WakeTime,
+}
 
 impl<W> Shared<W> {
     pub(crate) fn new(wait: W) -> Arc<Self> {
-        Arc::new(Self(CachePadded::new(AtomicParker::with_wait(wait))))
+        let inner = Inner { parker: AtomicParker::with_wait(wait), wake_time: WakeTime::new() };
+        Arc::new(Self(CachePadded::new(inner)))
     }
 
+    #[inline]
     pub(crate) fn parker(&self) -> &AtomicParker<W> {
-        &self.0
+        &self.0.parker
+    }
+
+    #[inline]
+    pub(crate) fn wake_time(&self) -> &WakeTime {
+        &self.0.wake_time
+    }
+}
+
+impl<W: Wait> Shared<W> {
+    /// As [`AtomicParker::notify`], and tells a sleeper that asked when that was.
+    #[inline]
+    fn notify(&self) -> ParkState {
+        self.parker().notify_or_wake(|| self.wake_time().answer(sync::clock))
     }
 }
 
@@ -131,7 +153,7 @@ impl<W: Wait> Unparker<W> {
     /// ```
     #[inline]
     pub fn unpark(&self) -> bool {
-        self.shared.parker().unpark()
+        self.notify() != ParkState::Notified
     }
 
     /// Sets the token and wakes the parker if it sleeps; returns the state that it replaced.
@@ -149,7 +171,7 @@ impl<W: Wait> Unparker<W> {
     /// ```
     #[inline]
     pub fn notify(&self) -> ParkState {
-        self.shared.parker().notify()
+        self.shared.notify()
     }
 }
 
@@ -171,7 +193,7 @@ impl<W: Wait + Send + Sync + 'static> Wake for Shared<W> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.parker().unpark();
+        self.notify();
     }
 }
 
