@@ -1,5 +1,5 @@
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{Learner, Prior, Sleep, Spin, LONGEST_LOOK};
+use crate::spin::{Learner, Sleep, Spin, FIRST_WAKE_UP, LONGEST_LOOK};
 use crate::state::{Hint, ParkState};
 use crate::sync;
 use crate::unparker::{Shared, Unparker};
@@ -295,7 +295,7 @@ impl<W: Wait> Parker<W> {
     fn look_then_sleep(&self, deadline: Option<Instant>, glanced: bool) -> bool {
         let learner = &self.learner;
         if learner.is_young() {
-            learner.grow(prior(), PRIOR.seed());
+            learner.grow(PRIOR.levels().to_le_bytes(), PRIOR.wake_up(), PRIOR.seed());
         }
         let budget = learner.next_look();
         let mut looked = None;
@@ -336,10 +336,14 @@ impl<W: Wait> Parker<W> {
         let until = |time: u32| time.wrapping_sub(start);
         match self.shared.wake_time().take().map(until) {
             _ if !found => Sleep::TimedOut(until(sync::clock())),
-            // How long waking up took is of interest after short sleeps; the others are spared the clock.
-            Some(came) if came > LONGEST_LOOK => Sleep::Took { came, woke: None },
-            Some(came) => Sleep::Took { came, woke: Some(until(sync::clock()).saturating_sub(came)) },
-            None => Sleep::Took { came: until(sync::clock()), woke: None },
+            // Of other wake-ups it is of no interest how long they took: they are spared the clock.
+            Some(came) if came <= LONGEST_LOOK => {
+                let woke = until(sync::clock()).saturating_sub(came);
+                PRIOR.set_wake_up(self.learner.woke_up(PRIOR.wake_up(), woke));
+                Sleep::Took(came)
+            }
+            Some(came) => Sleep::Took(came),
+            None => Sleep::Took(until(sync::clock())),
         }
     }
 
@@ -360,24 +364,19 @@ impl<W: Wait> Parker<W> {
     }
 }
 
-/// What the looks of all parkers have come to, for those that are new.
-static PRIOR: Hint = Hint::new(u32::from_le_bytes(Prior::NOTHING.levels), Prior::NOTHING.wake_up);
-
-fn prior() -> Prior {
-    let (levels, wake_up) = PRIOR.get();
-    Prior { levels: levels.to_le_bytes(), wake_up }
-}
+/// What the looks and the sleeps of all parkers have come to.
+static PRIOR: Hint = Hint::new(FIRST_WAKE_UP);
 
 /// Moves the prior one step in the direction of what this parker knows.
 fn share(learner: &Learner) {
     if !learner.learns() {
         return;
     }
-    let prior = prior();
-    let moved = learner.teach(prior);
+    let prior = PRIOR.levels();
+    let moved = u32::from_le_bytes(learner.teach(prior.to_le_bytes()));
     // Mostly it does not move: then its cache line stays shared.
     if moved != prior {
-        PRIOR.set(u32::from_le_bytes(moved.levels), moved.wake_up);
+        PRIOR.set_levels(moved);
     }
 }
 

@@ -89,7 +89,7 @@ const MIN_COST: u16 = 12_000;
 pub(crate) const LONGEST_LOOK: u32 = MAX_COST as u32;
 
 /// What the delay of a wake-up is taken for until one was seen.
-const FIRST_WAKE_UP: u16 = 10_000;
+pub(crate) const FIRST_WAKE_UP: u16 = 10_000;
 
 /// A token that came after no more than this was given on another core: no thread falls asleep and has another one run
 /// in its place that soon.
@@ -116,18 +116,8 @@ const HISTORY: u32 = 2;
 
 const HISTORIES: usize = 1 << HISTORY;
 
-/// What the process knows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Prior {
-    /// A byte for each history.
-    pub(crate) levels: [u8; HISTORIES],
-    /// How long a wake-up takes.
-    pub(crate) wake_up: u16,
-}
-
-impl Prior {
-    pub(crate) const NOTHING: Self = Self { levels: [0; HISTORIES], wake_up: FIRST_WAKE_UP };
-}
+/// The levels that the process has reached, a byte for each history.
+pub(crate) type Prior = [u8; HISTORIES];
 
 /// How far a parker has gone in its back-off and its doubt, or the process as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -253,8 +243,8 @@ struct Lesson {
 pub(crate) enum Sleep {
     /// The look found the token.
     Spared,
-    /// It slept until the token came, after so long, and was awake some time after that, if that is known.
-    Took { came: u32, woke: Option<u32> },
+    /// It slept, and the token came after so long.
+    Took(u32),
     /// It slept for this long, until time was up.
     TimedOut(u32),
 }
@@ -305,11 +295,11 @@ impl Learner {
     }
 
     /// Starts where the process stands, at a point of the pause that differs from parker to parker.
-    pub(crate) fn grow(&self, prior: Prior, seed: u32) {
+    pub(crate) fn grow(&self, prior: Prior, wake_up: u16, seed: u32) {
         self.grown.set(true);
         self.random.set(seed);
-        self.wake_up.set(prior.wake_up);
-        for (lesson, byte) in self.lessons().iter().zip(prior.levels) {
+        self.wake_up.set(wake_up);
+        for (lesson, byte) in self.lessons().iter().zip(prior) {
             let levels = Levels::from_byte(byte);
             lesson.set(Lesson { levels, skip: self.draw(1 << levels.backoff), ..lesson.get() });
         }
@@ -317,9 +307,8 @@ impl Learner {
 
     /// Moves the prior one step in the direction of what this parker knows of the present wait.
     pub(crate) fn teach(&self, mut prior: Prior) -> Prior {
-        let level = &mut prior.levels[usize::from(self.history.get())];
+        let level = &mut prior[usize::from(self.history.get())];
         *level = Levels::from_byte(*level).towards(self.lesson().get().levels).to_byte();
-        prior.wake_up = self.wake_up.get();
         prior
     }
 
@@ -387,16 +376,12 @@ impl Learner {
         let cost = self.cost();
         let slept = match sleep {
             Sleep::Spared => 0,
-            Sleep::Took { came, .. } => came,
-            Sleep::TimedOut(slept) => slept,
+            Sleep::Took(slept) | Sleep::TimedOut(slept) => slept,
         };
         let soon = looked.unwrap_or(0).saturating_add(slept) <= cost.into();
         if soon && sleep == Sleep::TimedOut(slept) {
             // Who knows how long it would have been.
             return;
-        }
-        if let Sleep::Took { woke: Some(woke), .. } = sleep {
-            self.woke_up(woke);
         }
         if !soon && looked.is_none() && self.history.get() == 0 {
             // As most waits of those who sleep long. There is no more to learn from it.
@@ -429,12 +414,15 @@ impl Learner {
         self.calm.set(calm);
     }
 
-    /// Learns how long a wake-up takes. Long ones are those of busy cores, so short ones tell more; none is believed
-    /// alone.
-    fn woke_up(&self, after: u32) {
+    /// Learns from a wake-up, and from what is known in the process, how long wake-ups take, and returns that.
+    ///
+    /// Of all in the process, as some threads may always find their core busy. That is not what a wake-up costs, so
+    /// short ones tell more than long ones; none is believed alone.
+    pub(crate) fn woke_up(&self, known: u16, after: u32) -> u16 {
         let after = u16::try_from(after).unwrap_or(u16::MAX);
-        let known = self.wake_up.get();
-        self.wake_up.set(if after < known { known - (known - after) / 8 } else { known + (after - known) / 16 });
+        let wake_up = if after < known { known - (known - after) / 2 } else { known + (after - known) / 16 };
+        self.wake_up.set(wake_up);
+        wake_up
     }
 
     fn slept(&self, looked: bool, slept: u32, soon: bool, cost: u16) {
@@ -469,8 +457,10 @@ mod tests {
     const COST: u32 = 2 * FIRST_WAKE_UP as u32;
     const S: u64 = COST as u64;
 
-    fn prior(levels: Levels) -> Prior {
-        Prior { levels: [levels.to_byte(); HISTORIES], ..Prior::NOTHING }
+    fn adult(levels: Levels, seed: u32) -> Learner {
+        let learner = Learner::new(Spin::adaptive());
+        learner.grow([levels.to_byte(); HISTORIES], FIRST_WAKE_UP, seed);
+        learner
     }
 
     /// What a sequence of waits costs: us, always sleeping, always looking for `S`.
@@ -500,7 +490,7 @@ mod tests {
             let mut sleep = Sleep::Spared;
             if !found {
                 costs.ours += S;
-                sleep = Sleep::Took { came: wait - look, woke: Some(FIRST_WAKE_UP.into()) };
+                sleep = Sleep::Took(wait - look);
             }
             learner.waited((budget > 0).then_some(look), sleep);
         }
@@ -519,8 +509,7 @@ mod tests {
 
         #[test]
         fn at_most_twice_the_best_choice_in_hindsight(pattern in pattern(), seed: u32, backoff in 0..=MAX_LEVEL, doubt in 0..=MAX_LEVEL) {
-            let learner = Learner::new(Spin::adaptive());
-            learner.grow(prior(Levels { backoff, doubt }), seed);
+            let learner = adult(Levels { backoff, doubt }, seed);
             let waits = pattern.iter().flat_map(|&(wait, times)| std::iter::repeat(wait).take(times));
             let rounds = 200_000 / waits.clone().count() + 1;
             let costs = play(&learner, std::iter::repeat(waits).take(rounds).flatten());
@@ -531,8 +520,7 @@ mod tests {
 
         #[test]
         fn long_waits_cost_hardly_more_than_sleeping(waits in prop::collection::vec(COST + 1..u32::MAX / 2, 1..100), seed: u32) {
-            let learner = Learner::new(Spin::adaptive());
-            learner.grow(Prior::NOTHING, seed);
+            let learner = adult(Levels::default(), seed);
             play(&learner, waits.iter().copied().cycle().take(20_000));
             let costs = play(&learner, waits.iter().copied().cycle().take(200_000));
             prop_assert!(costs.ours * 1000 <= costs.sleeping * 1005, "{costs:?}");
@@ -542,8 +530,7 @@ mod tests {
     #[test]
     fn a_parker_that_was_idle_notices_a_burst() {
         for seed in 0..100 {
-            let learner = Learner::new(Spin::adaptive());
-            learner.grow(Prior::NOTHING, seed);
+            let learner = adult(Levels::default(), seed);
             play(&learner, std::iter::repeat(5_000_000).take(10_000));
             let burst = play(&learner, std::iter::repeat(1_000).take(1_000));
             assert!(burst.ours < burst.looking + 40 * S, "{burst:?}");
@@ -554,8 +541,7 @@ mod tests {
     fn waits_that_alternate_are_told_apart() {
         for pattern in [&[2_000, 5_000_000][..], &[5_000, 5_000, 1_000_000], &[1_000, 300_000, 300_000]] {
             for seed in 0..100 {
-                let learner = Learner::new(Spin::adaptive());
-                learner.grow(Prior::NOTHING, seed);
+                let learner = adult(Levels::default(), seed);
                 play(&learner, std::iter::repeat(5_000_000).take(10_000));
                 play(&learner, pattern.iter().copied().cycle().take(300));
                 let costs = play(&learner, pattern.iter().copied().cycle().take(30_000));
@@ -569,11 +555,7 @@ mod tests {
     const NOVICE: Lesson =
         Lesson { levels: Levels { backoff: 0, doubt: 0 }, hinted: false, skip: 0, reach: MAX_COST, credit: 0 };
 
-    fn took(came: u32) -> Sleep {
-        Sleep::Took { came, woke: None }
-    }
-
-    const LONG: Sleep = Sleep::Took { came: 1_000_000, woke: None };
+    const LONG: Sleep = Sleep::Took(1_000_000);
 
     fn adaptive(history: u8, lesson: Lesson) -> Learner {
         let learner = Learner::new(Spin::adaptive());
@@ -660,8 +642,8 @@ mod tests {
 
     #[test]
     fn a_history_is_two_waits_long() {
-        let soon = took(20_000);
-        let long = took(20_001);
+        let soon = Sleep::Took(20_000);
+        let long = Sleep::Took(20_001);
         for (waits, history) in [
             ([(None, long), (None, long)], 0b00),
             ([(None, long), (None, soon)], 0b01),
@@ -694,7 +676,7 @@ mod tests {
     fn settled_parkers_calm_down() {
         let paused = Lesson { skip: 1_000, ..NOVICE };
         let doubtful = |doubt| Lesson { levels: Levels { backoff: 0, doubt }, ..paused };
-        let soon = took(1_000);
+        let soon = Sleep::Took(1_000);
         let calm = |history, lesson: Lesson, sleep| {
             outcomes(move |learner| {
                 learner.history.set(history);
@@ -735,7 +717,7 @@ mod tests {
         let lesson = learner.lesson().get();
         assert_eq!((learner.history.get(), lesson.credit), (3, 60_000));
         learner.looked(5_000, false);
-        learner.waited(Some(5_000), took(1_000));
+        learner.waited(Some(5_000), Sleep::Took(1_000));
         assert!(!learner.is_eager());
         assert!(pay());
         learner.waited(None, LONG);
@@ -749,13 +731,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_wake_up_takes_is_learned_from_sleeps() {
-        for (before, woke, wake_up) in
-            [(10_000, 2_000, 9_000), (2_000, 18_000, 3_000), (9_000, 9_000, 9_000), (1_535, u32::MAX, 5_535)]
+    fn what_a_wake_up_takes_says_what_a_sleep_costs() {
+        let learner = adaptive(0, NOVICE);
+        for (known, woke, wake_up) in
+            [(10_000, 2_000, 6_000), (2_000, 18_000, 3_000), (9_000, 9_000, 9_000), (1_535, u32::MAX, 5_535)]
         {
-            let learner = adaptive(0, NOVICE);
-            learner.wake_up.set(before);
-            learner.waited(None, Sleep::Took { came: 1_000, woke: Some(woke) });
+            assert_eq!(learner.woke_up(known, woke), wake_up);
             assert_eq!(learner.wake_up.get(), wake_up);
         }
         for (wake_up, cost) in [(0, 12_000), (6_000, 12_000), (10_000, 20_000), (30_001, 60_000), (u16::MAX, 60_000)] {
@@ -770,12 +751,12 @@ mod tests {
         let reach = |reach, credit, looked, sleep| {
             after(Lesson { reach, credit, ..NOVICE }, |learner| learner.waited(looked, sleep)).reach
         };
-        assert_eq!(reach(5_000, 1, Some(5_000), took(15_000)), 10_000);
-        assert_eq!(reach(15_000, 1, Some(15_000), took(5_000)), 20_000);
-        assert_eq!(reach(8_000, 1, Some(8_000), took(12_001)), 6_000);
+        assert_eq!(reach(5_000, 1, Some(5_000), Sleep::Took(15_000)), 10_000);
+        assert_eq!(reach(15_000, 1, Some(15_000), Sleep::Took(5_000)), 20_000);
+        assert_eq!(reach(8_000, 1, Some(8_000), Sleep::Took(12_001)), 6_000);
         assert_eq!(reach(1_001, 1, Some(1_001), LONG), 1_000);
-        assert_eq!(reach(5_000, 0, Some(5_000), took(15_000)), 5_000);
-        assert_eq!(reach(5_000, 1, None, took(15_000)), 5_000);
+        assert_eq!(reach(5_000, 0, Some(5_000), Sleep::Took(15_000)), 5_000);
+        assert_eq!(reach(5_000, 1, None, Sleep::Took(15_000)), 5_000);
     }
 
     #[test]
@@ -791,12 +772,12 @@ mod tests {
                 cell.get().skip
             })
         };
-        let soon = took(20_000);
+        let soon = Sleep::Took(20_000);
         assert_eq!(skip(80, 0, None, soon), (0..10).collect());
         assert_eq!(skip(9, 0, None, soon), (0..2).collect());
         assert_eq!(skip(80, 1, None, soon), (0..10).chain([80]).collect());
         assert_eq!(skip(80, 0, Some(1), soon), [80].into());
-        assert_eq!(skip(80, 0, None, took(20_001)), [80].into());
+        assert_eq!(skip(80, 0, None, Sleep::Took(20_001)), [80].into());
     }
 
     /// Between two threads, of which each puts the other one to sleep or finds it awake.
@@ -805,11 +786,8 @@ mod tests {
         for wake_up in [5_000, 20_000, 40_000, 55_000] {
             for (levels, by) in [(Levels::default(), 400), (Levels { backoff: 10, doubt: 10 }, 3_000)] {
                 for seed in 0..100 {
-                    let pair = [seed, !seed].map(|seed| {
-                        let learner = Learner::new(Spin::adaptive());
-                        learner.grow(prior(levels), seed);
-                        (learner, Cell::new(true))
-                    });
+                    let pair = [seed, !seed].map(|seed| (adult(levels, seed), Cell::new(true)));
+                    let mut known = FIRST_WAKE_UP;
                     let mut last_sleep = 0;
                     for turn in 0..2 * by {
                         let (learner, asleep) = &pair[turn % 2];
@@ -823,8 +801,10 @@ mod tests {
                             learner.looked(look, found);
                         }
                         if !calm {
-                            let came = wait - looked.unwrap_or(0);
-                            let slept = Sleep::Took { came, woke: Some(wake_up) };
+                            if !found && wait <= LONGEST_LOOK {
+                                known = learner.woke_up(known, wake_up);
+                            }
+                            let slept = Sleep::Took(wait - looked.unwrap_or(0));
                             learner.waited(looked, if found { Sleep::Spared } else { slept });
                         }
                         last_sleep = if found { last_sleep } else { turn };
@@ -838,11 +818,11 @@ mod tests {
     #[test]
     fn a_new_parker_starts_where_the_process_stands_and_teaches_it() {
         let levels = [0x01, 0x23, 0x45, 0xAA].map(Levels::from_byte);
-        let prior = Prior { levels: levels.map(Levels::to_byte), wake_up: 25_000 };
+        let prior = levels.map(Levels::to_byte);
         assert_eq!(levels[1], Levels { backoff: 3, doubt: 2 });
         let skips = outcomes(|learner| {
             assert!(learner.is_young());
-            learner.grow(prior, learner.random.get());
+            learner.grow(prior, 25_000, learner.random.get());
             assert!(!learner.is_young());
             assert_eq!([0, 1, 2, 3].map(|history| learner.lessons()[history].get().levels), levels);
             assert_eq!(learner.cost(), 50_000);
@@ -852,8 +832,7 @@ mod tests {
         assert_eq!(skips, (0..8).collect());
 
         let learner = adaptive(2, NOVICE);
-        let taught = learner.teach(Prior { levels: [0x33; HISTORIES], wake_up: 25_000 });
-        assert_eq!(taught, Prior { levels: [0x33, 0x33, 0x22, 0x33], wake_up: FIRST_WAKE_UP });
+        assert_eq!(learner.teach([0x33; HISTORIES]), [0x33, 0x33, 0x22, 0x33]);
     }
 
     #[test]
@@ -869,10 +848,10 @@ mod tests {
             assert!(!learner.learns() && !learner.is_young());
             for found in [true, false] {
                 learner.looked(1, found);
-                learner.waited(Some(1), took(1));
+                learner.waited(Some(1), Sleep::Took(1));
                 assert_eq!(learner.history.get(), 0);
                 assert_eq!(learner.next_look(), nanos);
-                assert_eq!(learner.teach(Prior::NOTHING), Prior::NOTHING);
+                assert_eq!(learner.teach([0; HISTORIES]), [0; HISTORIES]);
             }
         }
     }
