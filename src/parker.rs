@@ -1,9 +1,10 @@
 use crate::atomic_parker::{AtomicParker, Sleepers};
 use crate::spin::{Learner, Sleep, Spin, FIRST_WAKE_UP, LONGEST_LOOK};
-use crate::state::{Hint, ParkState};
+use crate::state::{Hint, Lookers, ParkState};
 use crate::sync;
 use crate::unparker::{Shared, Unparker};
 use crate::wait::{self, Wait};
+use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub fn pair() -> (Parker, Unparker) {
 /// parker.park();
 /// # thread.join().unwrap();
 /// ```
+// In this order: what a calm park needs is in the first 24 bytes.
+#[repr(C)]
 pub struct Parker<W = wait::Condvar> {
     shared: Arc<Shared<W>>,
     /// On the owner's side, where it costs unparkers no cache line. Its cells are also what makes a parker `!Sync`.
@@ -299,7 +302,7 @@ impl<W: Wait> Parker<W> {
         }
         let budget = learner.next_look();
         let mut looked = None;
-        if budget > 0 && sync::has_other_cpus() {
+        if budget > 0 && sync::other_cpus() > 0 {
             let (found, took) = self.look(budget, deadline, glanced);
             if found && learner.is_eager() {
                 return true;
@@ -315,7 +318,7 @@ impl<W: Wait> Parker<W> {
                 return true;
             }
         }
-        let other_cpus = sync::had_other_cpus();
+        let other_cpus = sync::known_other_cpus() > 0;
         // A fixed policy learns nothing from the time.
         let start = (other_cpus && learner.learns()).then(|| {
             self.shared.wake_time().ask();
@@ -364,6 +367,9 @@ impl<W: Wait> Parker<W> {
     }
 }
 
+/// Those that look at this moment. Padded: it changes all the time, and what lies next to it does not.
+static LOOKERS: CachePadded<Lookers> = CachePadded::new(Lookers::new());
+
 /// What the looks and the sleeps of all parkers have come to.
 static PRIOR: Hint = Hint::new(FIRST_WAKE_UP);
 
@@ -393,7 +399,9 @@ const MAX_PAUSE: u32 = 2;
 
 impl<W> Parker<W> {
     /// Looks at the token for a microsecond or two; returns whether it took it.
-    #[inline]
+    ///
+    /// Out of line: unrolled, it would lie in the way of those who only sleep.
+    #[inline(never)]
     fn glance(&self) -> bool {
         (0..UNTIMED_TURNS).any(|_| self.turn(1))
     }
@@ -411,17 +419,18 @@ impl<W> Parker<W> {
     ///
     /// The first microsecond or two are not counted, and not looked through again after a [`glance`](Parker::glance).
     fn look(&self, budget: u32, deadline: Option<Instant>, glanced: bool) -> (bool, u32) {
-        // A timed park must not look past its deadline.
-        let left = deadline.map(|deadline| nanos(sync::time_until(deadline)));
-        let budget = left.map_or(budget, |left| budget.min(left));
         if deadline.is_none() && !glanced && self.glance() {
             return (true, 0);
         }
         let start = sync::now();
+        let left = deadline.map_or(u32::MAX, |deadline| nanos(deadline.saturating_duration_since(start)));
+        // One who learns leaves a CPU to those that it may be waiting for: with none left, it looks no further.
+        let looker = LOOKERS.join(if self.learner.learns() { sync::known_other_cpus() } else { u32::MAX });
+        let budget = if looker.is_some() { budget.min(left) } else { 0 };
         let mut pause = 1;
         loop {
             if (0..TIMED_TURNS).any(|_| self.turn(pause)) {
-                // Read again: it may have been preempted since the last time. If it matters.
+                // The clock is read again, where it matters: the look may have been preempted since the last time.
                 return (true, if self.learner.is_eager() { 0 } else { nanos_since(start) });
             }
             let took = nanos_since(start).max(1);
@@ -459,3 +468,77 @@ impl<W> fmt::Debug for Parker<W> {
 // The marker that takes `Sync` away takes these too, without a reason: a panic leaves nothing half-done.
 impl<W: RefUnwindSafe> UnwindSafe for Parker<W> {}
 impl<W: RefUnwindSafe> RefUnwindSafe for Parker<W> {}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::wait::{Key, Sleeper};
+    use std::sync::OnceLock;
+    use std::task::Waker;
+
+    /// Each sleep sets the token at once, and then takes its time to wake up.
+    struct WakesItself(OnceLock<Box<dyn Fn() + Send + Sync>>);
+
+    impl Wait for WakesItself {
+        fn wait(&self, _: &Sleeper<'_>) {
+            let start = Instant::now();
+            (self.0.get().unwrap())();
+            while start.elapsed() < Duration::from_millis(1) {
+                std::hint::spin_loop();
+            }
+        }
+
+        fn wake(&self, _: Key<'_>) {}
+    }
+
+    #[test]
+    fn a_sleeper_is_told_when_the_token_came() {
+        if sync::other_cpus() == 0 {
+            return;
+        }
+        type Wake = Box<dyn Fn() + Send + Sync>;
+        type Unpark = fn(Unparker<Arc<WakesItself>>) -> Wake;
+        let ways: [Unpark; 3] = [
+            |unparker| Box::new(move || assert!(unparker.unpark())),
+            |unparker| Box::new(move || assert_eq!(unparker.notify(), ParkState::Parked)),
+            |unparker| {
+                let waker = Waker::from(unparker);
+                Box::new(move || waker.wake_by_ref())
+            },
+        ];
+        for way in ways {
+            let wait = Arc::new(WakesItself(OnceLock::new()));
+            let parker = Parker::with_wait(wait.clone());
+            assert!(wait.0.set(way(parker.unparker())).is_ok());
+            // A stall can make it late, but not each time.
+            while {
+                parker.park();
+                !parker.learner.has_seen_a_short_wait()
+            } {}
+        }
+    }
+
+    #[test]
+    fn a_sleep_is_described_as_it_was() {
+        let parker = Parker::new();
+        let wake_time = parker.shared.wake_time();
+        let start = sync::clock();
+        let told = |time: u32| {
+            wake_time.ask();
+            wake_time.answer(|| time);
+        };
+        told(start.wrapping_sub(1_000_000));
+        assert!(
+            matches!(parker.slept_since(start, true), Sleep::Took(LONGEST_LOOK..)),
+            "an answer to another question"
+        );
+        told(start.wrapping_add(70_000));
+        assert!(matches!(parker.slept_since(start, true), Sleep::Took(70_000..=70_002)));
+        told(start.wrapping_add(100));
+        assert!(matches!(parker.slept_since(start, true), Sleep::Took(100..=102)));
+        while sync::clock().wrapping_sub(start) < 100_000 {}
+        assert!(matches!(parker.slept_since(start, true), Sleep::Took(100_000..)), "no answer");
+        told(start.wrapping_add(100));
+        assert!(matches!(parker.slept_since(start, false), Sleep::TimedOut(100_000..)));
+    }
+}

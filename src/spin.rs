@@ -33,6 +33,8 @@
 //!   then up to 31 waits of the pause, whatever comes, are slept through without reading the clock. On a thread that
 //!   sleeps long, all that a wait touches is cold, and thinking would cost a few per cent of it. By looks that pay time
 //!   after time: then one more of them changes nothing.
+//! - Those who look for longer than a microsecond or two are counted, and leave one CPU to the threads that they may be
+//!   waiting for. Where as many look already, a further look ends at once, as one that failed.
 //! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for
 //!   the lesson again and again.
 //!
@@ -191,7 +193,8 @@ impl Spin {
     ///
     /// A look takes at most what a sleep costs: that is taken for twice the time from a wake to the woken thread, and
     /// for 12 µs at least and 60 at most. So a wait costs at most twice what sleeping at once would. Waits that are
-    /// not worth a look soon cost about a thousandth more than that. The default.
+    /// not worth a look soon cost about a thousandth more than that. However many parkers there are, their looks leave
+    /// one CPU free. The default.
     #[must_use]
     pub const fn adaptive() -> Self {
         Self(Kind::Adaptive)
@@ -205,7 +208,9 @@ impl Default for Spin {
     }
 }
 
-/// What one parker has learned. Small, and in cells, so that a wait touches few cache lines: they may all be cold.
+/// What one parker has learned. Small, in cells, and in this order, so that a wait touches few cache lines: they may
+/// all be cold.
+#[repr(C)]
 pub(crate) struct Learner {
     spin: Spin,
     /// How many waits to sleep through without a thought.
@@ -398,6 +403,11 @@ impl Learner {
         let only_soon = self.history.get() == HISTORIES as u8 - 1;
         let is_rich = self.lesson().get().credit >= (MAX_CREDIT - 1) * u32::from(cost);
         self.eager.set(sleep == Sleep::Spared && only_soon && is_rich);
+    }
+
+    #[cfg(all(test, not(any(loom, shuttle))))]
+    pub(crate) fn has_seen_a_short_wait(&self) -> bool {
+        self.history.get() > 0
     }
 
     /// Sleeps at once for a while: there is no other CPU, and so nothing to look for or to learn.

@@ -240,6 +240,34 @@ impl Hint {
     }
 }
 
+/// How many threads of the process look at their tokens for more than a moment.
+///
+/// Not of the model checkers' types: nothing that is promised depends on it.
+pub(crate) struct Lookers(std::sync::atomic::AtomicU32);
+
+/// One of them, until it is dropped.
+pub(crate) struct Looker<'a>(&'a Lookers);
+
+impl Lookers {
+    pub(crate) const fn new() -> Self {
+        Self(std::sync::atomic::AtomicU32::new(0))
+    }
+
+    /// Counts this thread among them, unless there are as many already.
+    pub(crate) fn join(&self, most: u32) -> Option<Looker<'_>> {
+        // Relaxed, here and in `drop`: no memory is reached through the count.
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        let looker = Looker(self);
+        (before < most).then_some(looker)
+    }
+}
+
+impl Drop for Looker<'_> {
+    fn drop(&mut self) {
+        self.0 .0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Where a sleeper asks for the time of its wake, and whoever wakes it leaves that.
 ///
 /// Not of the model checkers' types: nothing that is promised depends on it. An answer that comes too late is one to the
@@ -306,11 +334,38 @@ pub(crate) fn look_at(word: &AtomicU32) -> u32 {
     word.load(Ordering::Relaxed)
 }
 
-#[cfg(all(test, feature = "futex", target_os = "linux", not(any(loom, shuttle))))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
-    use super::EventCount;
+    use super::*;
 
     #[test]
+    fn a_question_is_answered_once() {
+        let time = WakeTime::new();
+        time.answer(|| unreachable!("nobody has asked"));
+        assert_eq!(time.take(), None);
+        time.ask();
+        time.answer(|| 0);
+        time.answer(|| unreachable!("answered already"));
+        assert_eq!(time.take(), Some(2));
+        assert_eq!(time.take(), None);
+        time.ask();
+        assert_eq!(time.take(), None);
+        time.answer(|| unreachable!("no longer asked"));
+    }
+
+    #[test]
+    fn no_more_look_than_may() {
+        let lookers = Lookers::new();
+        assert!(lookers.join(0).is_none());
+        let first = lookers.join(2);
+        let second = lookers.join(2);
+        assert!(first.is_some() && second.is_some() && lookers.join(2).is_none());
+        drop(first);
+        assert!(lookers.join(2).is_some());
+    }
+
+    #[test]
+    #[cfg(all(feature = "futex", target_os = "linux"))]
     fn an_event_count_knows_who_has_not_heard_of_an_event() {
         let count = EventCount::new();
         assert!(!count.signal());

@@ -37,8 +37,9 @@ mod imp {
 
     pub(crate) use now as start_of_timeout;
 
-    pub(crate) fn ask_for_other_cpus() -> bool {
-        std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) || threads_are_apart()
+    pub(crate) fn ask_for_other_cpus() -> u32 {
+        let others = std::thread::available_parallelism().map_or(0, |cpus| cpus.get() as u32 - 1);
+        others.max(threads_are_apart().into())
     }
 
     /// Says whether the threads of this process have different CPUs to run on, as they have when some are pinned: then
@@ -92,31 +93,31 @@ mod imp {
 #[path = "sync/model.rs"]
 mod imp;
 
-// A yes holds for the process.
-static HAS_OTHER_CPUS: OnceLock<()> = OnceLock::new();
+// How many there are; once there is one, that holds for the process.
+static OTHER_CPUS: OnceLock<u32> = OnceLock::new();
 
-/// Says whether another thread of this process can run while this one looks at something; false in models.
-pub(crate) fn has_other_cpus() -> bool {
+/// Says how many other threads of this process can run while this one looks at something; none in models.
+pub(crate) fn other_cpus() -> u32 {
     // A no holds for one thread, which may have been pinned: the question costs many system calls, so each thread asks
     // at most once.
     thread_local!(static ASKED: Cell<bool> = const { Cell::new(false) });
 
     let may_ask = || ASKED.try_with(|asked| !asked.replace(true)).unwrap_or(false);
-    if had_other_cpus() {
-        return true;
+    let mut others = known_other_cpus();
+    if others == 0 && may_ask() {
+        others = imp::ask_for_other_cpus();
+        if others > 0 {
+            // Another thread may have been faster.
+            let _ = OTHER_CPUS.set(others);
+        }
     }
-    let has = may_ask() && imp::ask_for_other_cpus();
-    if has {
-        // Another thread may have been faster.
-        let _ = HAS_OTHER_CPUS.set(());
-    }
-    has
+    others
 }
 
-/// As [`has_other_cpus`], as far as it is known without asking.
+/// As [`other_cpus`], as far as it is known without asking.
 #[inline]
-pub(crate) fn had_other_cpus() -> bool {
-    HAS_OTHER_CPUS.get().is_some()
+pub(crate) fn known_other_cpus() -> u32 {
+    OTHER_CPUS.get().copied().unwrap_or(0)
 }
 
 /// A clock of 32 bits, in nanoseconds, that starts anew every 4.3 s: what fits into an atomic everywhere.

@@ -32,8 +32,8 @@ pub(crate) fn start_of_timeout() -> Instant {
     *START.get_or_init(Instant::now)
 }
 
-pub(crate) fn ask_for_other_cpus() -> bool {
-    false
+pub(crate) fn ask_for_other_cpus() -> u32 {
+    0
 }
 
 pub(crate) fn advance_clock() {
