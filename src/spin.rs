@@ -464,7 +464,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// What a sleep costs as long as wake-ups take what they are first taken for.
-    const COST: u32 = 2 * FIRST_WAKE_UP as u32;
+    const COST: u32 = 20_000;
     const S: u64 = COST as u64;
 
     fn adult(levels: Levels, seed: u32) -> Learner {

@@ -349,6 +349,9 @@ mod tests {
         assert_eq!(time.take(), Some(2));
         assert_eq!(time.take(), None);
         time.ask();
+        time.answer(|| 7);
+        assert_eq!(time.take(), Some(7));
+        time.ask();
         assert_eq!(time.take(), None);
         time.answer(|| unreachable!("no longer asked"));
     }
