@@ -216,7 +216,7 @@ impl<W: Wait> Parker<W> {
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
     /// and no system call. If not, and unless this parker has learned that it does not pay, it looks at the token for
-    /// as long as a sleep would cost, 12 to 60 µs, before it sleeps; see [`Spin`]. It synchronizes with every `unpark`
+    /// as long as a sleep would cost, 60 µs at most, before it sleeps; see [`Spin`]. It synchronizes with every `unpark`
     /// up to then.
     ///
     /// # Examples
@@ -303,19 +303,25 @@ impl<W: Wait> Parker<W> {
         let budget = learner.next_look();
         let mut looked = None;
         if budget > 0 && sync::other_cpus() > 0 {
-            let (found, took) = self.look(budget, deadline, glanced);
-            if found && learner.is_eager() {
-                return true;
-            }
-            looked = Some(took);
-            learner.looked(took, found);
-            // That a deadline cut it short is nothing for others to know.
-            if found || took >= budget {
-                share(learner);
-            }
-            if found {
-                learner.waited(looked, Sleep::Spared);
-                return true;
+            match self.look(budget, deadline, glanced) {
+                Look::Found(_) if learner.is_eager() || !learner.learns() => return true,
+                Look::Found(start) => {
+                    // The clock is read again: the look may have been preempted since the last time.
+                    let took = start.map_or(0, nanos_since);
+                    learner.looked(took, true);
+                    share(learner);
+                    learner.waited(Some(took), Sleep::Spared);
+                    return true;
+                }
+                Look::Failed(took) => {
+                    looked = Some(took);
+                    learner.looked(took, false);
+                    // That a deadline cut it short is nothing for others to know.
+                    if took >= budget {
+                        share(learner);
+                    }
+                }
+                Look::Refused => learner.was_refused(),
             }
         }
         let other_cpus = sync::known_other_cpus() > 0;
@@ -341,8 +347,7 @@ impl<W: Wait> Parker<W> {
             _ if !found => Sleep::TimedOut(until(sync::clock())),
             // Of other wake-ups it is of no interest how long they took: they are spared the clock.
             Some(came) if came <= LONGEST_LOOK => {
-                let woke = until(sync::clock()).saturating_sub(came);
-                PRIOR.set_wake_up(self.learner.woke_up(PRIOR.wake_up(), woke));
+                share_wake_up(&self.learner, until(sync::clock()).saturating_sub(came));
                 Sleep::Took(came)
             }
             Some(came) => Sleep::Took(came),
@@ -370,8 +375,18 @@ impl<W: Wait> Parker<W> {
 /// Those that look at this moment. Padded: it changes all the time, and what lies next to it does not.
 static LOOKERS: CachePadded<Lookers> = CachePadded::new(Lookers::new());
 
-/// What the looks and the sleeps of all parkers have come to.
-static PRIOR: Hint = Hint::new(FIRST_WAKE_UP);
+/// What the looks and the sleeps of all parkers have come to. Padded as well.
+static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(FIRST_WAKE_UP));
+
+/// Tells the process of one more wake-up, that took so long.
+fn share_wake_up(learner: &Learner, took: u32) {
+    let known = PRIOR.wake_up();
+    let moved = learner.woke_up(known, took);
+    // Little news is not worth the cache line.
+    if moved.abs_diff(known) > known / 64 {
+        PRIOR.set_wake_up(moved);
+    }
+}
 
 /// Moves the prior one step in the direction of what this parker knows.
 fn share(learner: &Learner) {
@@ -397,6 +412,16 @@ const TIMED_TURNS: u32 = 8;
 /// How many hints it pauses for between two looks, from then on.
 const MAX_PAUSE: u32 = 2;
 
+/// How a look ended.
+enum Look {
+    /// It took the token; since when it had looked, if it knows.
+    Found(Option<Instant>),
+    /// It found none for so many nanoseconds.
+    Failed(u32),
+    /// As many look already as may.
+    Refused,
+}
+
 impl<W> Parker<W> {
     /// Looks at the token for a microsecond or two; returns whether it took it.
     ///
@@ -415,27 +440,29 @@ impl<W> Parker<W> {
         }
     }
 
-    /// Looks at the token for up to `budget` nanoseconds; returns whether it took it, and how long that was.
+    /// Looks at the token for up to `budget` nanoseconds.
     ///
     /// The first microsecond or two are not counted, and not looked through again after a [`glance`](Parker::glance).
-    fn look(&self, budget: u32, deadline: Option<Instant>, glanced: bool) -> (bool, u32) {
+    fn look(&self, budget: u32, deadline: Option<Instant>, glanced: bool) -> Look {
         if deadline.is_none() && !glanced && self.glance() {
-            return (true, 0);
+            return Look::Found(None);
         }
+        // One who learns leaves a CPU to those that it may be waiting for.
+        let most = if self.learner.learns() { sync::known_other_cpus() } else { u32::MAX };
+        let Some(_looker) = LOOKERS.join(most) else {
+            return Look::Refused;
+        };
         let start = sync::now();
         let left = deadline.map_or(u32::MAX, |deadline| nanos(deadline.saturating_duration_since(start)));
-        // One who learns leaves a CPU to those that it may be waiting for: with none left, it looks no further.
-        let looker = LOOKERS.join(if self.learner.learns() { sync::known_other_cpus() } else { u32::MAX });
-        let budget = if looker.is_some() { budget.min(left) } else { 0 };
+        let budget = budget.min(left);
         let mut pause = 1;
         loop {
             if (0..TIMED_TURNS).any(|_| self.turn(pause)) {
-                // The clock is read again, where it matters: the look may have been preempted since the last time.
-                return (true, if self.learner.is_eager() { 0 } else { nanos_since(start) });
+                return Look::Found(Some(start));
             }
-            let took = nanos_since(start).max(1);
+            let took = nanos_since(start);
             if took >= budget {
-                return (false, took);
+                return Look::Failed(took);
             }
             pause = MAX_PAUSE;
         }

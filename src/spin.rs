@@ -11,20 +11,20 @@
 //! shorter than `S` it costs the wait alone (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). What is
 //! left to do is not to look where it does not pay.
 //!
-//! - Each look that finds the token earns `S` less its length as *credit*; each one that fails spends its own length.
-//!   The first one earns `S` more. With credit, the parker looks at every wait: at first for `S`; by a quarter less
-//!   after each look that failed in a long wait, but always for twice what paid; twice as long after one that failed in
-//!   a wait that was over within `S`.
+//! - Each look that finds the token earns `S` less its length as *credit*, and no less than `S` of it is there before;
+//!   each look that fails spends its own length. With credit, the parker looks at every wait: at first for `S`; by a
+//!   quarter less after each look that failed in a long wait; twice as long after one that failed in a wait that was
+//!   over within `S`; and after each that paid, for twice its length at least.
 //! - Without credit it backs off: after `k` failures in a row it sleeps at once for a number of waits that is drawn
 //!   evenly from 1 to `2^(k+1) - 1`, with `k` at most 10, and then tries one look of length `S`.
 //! - A sleeper may ask whoever wakes it for the time at which the token came. If that was within `S`, looking would
 //!   have paid. Such a *hint* cuts the pause to a part of its first eighth, drawn evenly. So a parker that was idle for
 //!   hours is awake to a burst after a few waits. And two threads that put each other to sleep find out, as each waits
-//!   for the other to be woken, which takes about half of `S`.
+//!   for the other to be woken, which takes about half of `S`, or at least less than the most that `S` can be.
 //! - Hints lie where a sleeping thread is woken at once but a looking one is in the way, on one core or among more
 //!   threads than cores. Each look that a hint led to, and that fails, adds to the *doubt* `d`, at most 10; a hint
-//!   counts with probability `2^-d`, unless the token came within a microsecond, which it does from another core only. A
-//!   look that pays clears all doubt.
+//!   counts with probability `2^-d`, and with `2^-3` at least if the token came within a microsecond, as it hardly does
+//!   but from another core. A look that pays clears all doubt.
 //! - Waits come in patterns: a burst, a pause, a burst. So all of the above, credit, levels and pauses, is kept once
 //!   for each *history*: whether each of the last two waits was over within `S`. Where short and long waits alternate,
 //!   the parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh
@@ -32,14 +32,16 @@
 //! - Where all is settled, there is nothing to learn and no thinking about it. By long waits in a row or by all doubt:
 //!   then up to 31 waits of the pause, whatever comes, are slept through without reading the clock. On a thread that
 //!   sleeps long, all that a wait touches is cold, and thinking would cost a few per cent of it. By looks that pay time
-//!   after time: then one more of them changes nothing.
+//!   after time: then one more of them teaches nothing.
 //! - Those who look for longer than a microsecond or two are counted, and leave one CPU to the threads that they may be
-//!   waiting for. Where as many look already, a further look ends at once, as one that failed.
+//!   waiting for. Where as many look already, a further look is refused, and counts as one that failed for `S`: of those
+//!   who wait, few get to look for long, and the others had better sleep.
 //! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for
 //!   the lesson again and again.
 //!
 //! A look that was preempted after its first microsecond or two, and so took much longer than it was meant to, counts
-//! as failed, even if it found the token: that is how threads on one core hand each other the token.
+//! as failed, even if it found the token: that is how threads on one core hand each other the token. (But for one of a
+//! parker whose looks pay time after time. On one core they soon fail.)
 //!
 //! # What it costs at most
 //!
@@ -48,27 +50,28 @@
 //! 1. **Against always sleeping: at most 2, for every sequence of waits.** A wait costs at most a look of `S` and a
 //!    sleep of `S`.
 //! 2. **Long waits only: at most `1 + 2^-10` once warmed up.** There is soon but one history. Every look fails, and no
-//!    hint comes. The warm-up is 11 looks, `11 S` in all. After it there is one look in `2^10` waits on average, and it
+//!    hint is true. The warm-up is 11 looks, `11 S` in all. After it there is one look in `2^10` waits on average, and it
 //!    costs `S`.
 //! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that
-//!    was fixed before them. While there is credit, every wait is looked at, so a short one costs what always looking
-//!    pays, and a long one at most `2 S`, which that pays too. A look may have been shortened, and miss a short wait
-//!    for up to `2 S`; but that doubles it again, so each miss has its own long wait before, at which it saved. While
-//!    there is none, a short wait that is slept through costs up to `S` more. Let a share `q` of the waits be long. If
-//!    `q >= 1/2`, always looking pays at least `2 q S >= S` a wait, and we at most `2 S`. If `q < 1/2`, a pause of
-//!    level `k` is `2^k` waits on average without hints, and the look at its end fails with probability `q`, so at most
-//!    `1 + 2q + ... + (2q)^10 <= 11` waits are slept through before a look pays, and the credit that it starts to build
-//!    has the better odds. This happens anew each time credit is exhausted, which takes long waits worth as much, that
-//!    always looking pays twice.
+//!    was fixed before them, and looks that are not refused. While there is credit, every wait is looked at, so a short
+//!    one costs what always looking pays, and a long one at most `2 S`, which that pays too. A look may have been
+//!    shortened, and miss a short wait for up to `2 S`; but that doubles it again, so each miss has its own long wait
+//!    before, at which it saved. While there is none, a short wait that is slept through costs up to `S` more. Let a
+//!    share `q` of the waits be long. If `q >= 1/2`, always looking pays at least `2 q S >= S` a wait, and we at most
+//!    `2 S`. If `q < 1/2`, a pause of level `k` is `2^k` waits on average without hints, and the look at its end fails
+//!    with probability `q`, so `2 + 2 (2q) + ... + 2 (2q)^8 + 2 (2q)^9 / (1 - q) <= 22` waits at most are slept through
+//!    before a look pays, and the credit that it starts to build has the better odds. This happens anew each time
+//!    credit is exhausted, which takes waits of the other kind worth as much, that always looking pays twice, or missed
+//!    short ones, each with a long one before it.
 //!
 //! So much for a single history. Now for all four: the history that a wait follows on depends on the waits before it,
-//! not on what the parker did in them (but for those slept through without a thought, which count as part of the
-//! pause). So the sequence falls into four, always looking pays the sum of what it pays in each, and so do we: the
-//! factor stays, and the constant is four times that of one.
+//! not on what the parker did in them (but for those slept through without a thought, which count as part of the pause:
+//! there are none where short waits come, and all doubt is not there). So the sequence falls into four, always looking
+//! pays the sum of what it pays in each, and so do we: the factor stays, and the constant is four times that of one.
 //!
 //! All of this is about waits that end with the token, and counts what the parker can know: a look is timed only after
-//! its first microsecond or two, and `S` is what the last sleeps showed. A wait is told by its length modulo 4.3 s: one
-//! in many thousand of the very long ones may be taken for a short one.
+//! its first microsecond or two, unless the park is, and `S` is what the last sleeps showed. A wait is told by its
+//! length modulo 4.3 s: one in many thousand of the very long ones may be taken for a short one.
 //!
 //! The draws matter. Against an adversary that sees the parker's state, no policy could have 2 and 3 together: it would
 //! answer each look with a long wait, and each sleep with a short one.
@@ -93,9 +96,12 @@ pub(crate) const LONGEST_LOOK: u32 = MAX_COST as u32;
 /// What the delay of a wake-up is taken for until one was seen.
 pub(crate) const FIRST_WAKE_UP: u16 = 10_000;
 
-/// A token that came after no more than this was given on another core: no thread falls asleep and has another one run
-/// in its place that soon.
+/// A token that came after no more than this was most likely given on another core: hardly ever does a thread fall
+/// asleep, and another one run in its place, that soon.
 const AT_ONCE: u32 = 1_000;
+
+/// No more doubt than this counts against such a token.
+const AT_ONCE_DOUBT: u8 = 3;
 
 /// The shortest that looks become while there is credit.
 const MIN_REACH: u16 = 1_000;
@@ -191,10 +197,10 @@ impl Spin {
 
     /// Learns whether looking pays, and for how long, and rarely looks where it does not.
     ///
-    /// A look takes at most what a sleep costs: that is taken for twice the time from a wake to the woken thread, and
-    /// for 12 µs at least and 60 at most. So a wait costs at most twice what sleeping at once would. Waits that are
-    /// not worth a look soon cost about a thousandth more than that. However many parkers there are, their looks leave
-    /// one CPU free. The default.
+    /// A look takes at most what a sleep costs, which is taken for twice the time from a wake to the woken thread, and
+    /// for 12 µs at least and 60 at most. So, counted like that, a wait costs at most twice what sleeping at once would.
+    /// Waits that are not worth a look soon cost about a thousandth more than that. However many parkers there are, those
+    /// that look for more than a moment leave one CPU free. The default.
     #[must_use]
     pub const fn adaptive() -> Self {
         Self(Kind::Adaptive)
@@ -350,6 +356,7 @@ impl Learner {
         if !self.learns() {
             return;
         }
+        self.eager.set(false);
         let cost = self.cost();
         let mut lesson = self.lesson().get();
         let took = u16::try_from(took).unwrap_or(u16::MAX);
@@ -371,6 +378,11 @@ impl Learner {
             lesson = Lesson { levels: lesson.levels, hinted: false, skip, reach: MAX_COST, credit: 0 };
         }
         self.lesson().set(lesson);
+    }
+
+    /// Learns that too many look already: the same as a look that failed for `S`, but for the time it would have taken.
+    pub(crate) fn was_refused(&self) {
+        self.looked(self.cost().into(), false);
     }
 
     /// Learns from the end of a wait: how long it looked, if it did, and how it went on.
@@ -442,7 +454,8 @@ impl Learner {
             let reach = if soon { lesson.reach.saturating_mul(2) } else { lesson.reach - lesson.reach / 4 };
             lesson.reach = reach.clamp(MIN_REACH, cost);
         }
-        if soon && !looked && (slept <= AT_ONCE || self.draw(1 << lesson.levels.doubt) == 0) {
+        let doubt = if slept <= AT_ONCE { lesson.levels.doubt.min(AT_ONCE_DOUBT) } else { lesson.levels.doubt };
+        if soon && !looked && self.draw(1 << doubt) == 0 {
             // At the end by one or two, at random: else a pattern of waits could lead each look to a long one.
             lesson.skip = self.draw((lesson.skip / 8).max(2));
             lesson.hinted = true;
@@ -494,6 +507,9 @@ mod tests {
             let found = wait <= budget;
             let look = budget.min(wait);
             costs.ours += u64::from(look);
+            if found && learner.is_eager() {
+                continue;
+            }
             if budget > 0 {
                 learner.looked(look, found);
             }
@@ -741,6 +757,24 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_is_refused_counts_as_one_that_failed() {
+        let refused = |lesson| {
+            let learner = adaptive(0, lesson);
+            learner.eager.set(true);
+            let cell = learner.lesson();
+            learner.was_refused();
+            assert!(!learner.is_eager());
+            cell.get()
+        };
+        let rich = Lesson { reach: 5_000, credit: 50_000, ..NOVICE };
+        assert_eq!(refused(rich), Lesson { credit: 30_000, ..rich });
+        let hinted = Lesson { levels: Levels { backoff: 3, doubt: 2 }, hinted: true, credit: 20_000, ..NOVICE };
+        let backed_off = refused(hinted);
+        assert_eq!((backed_off.levels, backed_off.credit), (Levels { backoff: 4, doubt: 3 }, 0));
+        assert!((1..32).contains(&backed_off.skip));
+    }
+
+    #[test]
     fn what_a_wake_up_takes_says_what_a_sleep_costs() {
         let learner = adaptive(0, NOVICE);
         for (known, woke, wake_up) in
@@ -786,6 +820,9 @@ mod tests {
         assert_eq!(skip(80, 0, None, soon), (0..10).collect());
         assert_eq!(skip(9, 0, None, soon), (0..2).collect());
         assert_eq!(skip(80, 1, None, soon), (0..10).chain([80]).collect());
+        // With a doubt of 3 in place of 9, and without.
+        assert_eq!(skip(80, 9, None, Sleep::Took(1_000)), (0..10).chain([80]).collect());
+        assert!(skip(80, 9, None, Sleep::Took(1_001)).len() <= 3);
         assert_eq!(skip(80, 0, Some(1), soon), [80].into());
         assert_eq!(skip(80, 0, None, Sleep::Took(20_001)), [80].into());
     }

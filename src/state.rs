@@ -255,10 +255,10 @@ impl Lookers {
 
     /// Counts this thread among them, unless there are as many already.
     pub(crate) fn join(&self, most: u32) -> Option<Looker<'_>> {
+        let one_more = |lookers| (lookers < most).then_some(lookers + 1);
         // Relaxed, here and in `drop`: no memory is reached through the count.
-        let before = self.0.fetch_add(1, Ordering::Relaxed);
-        let looker = Looker(self);
-        (before < most).then_some(looker)
+        let joined = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        joined.is_ok().then(|| Looker(self))
     }
 }
 
@@ -270,8 +270,8 @@ impl Drop for Looker<'_> {
 
 /// Where a sleeper asks for the time of its wake, and whoever wakes it leaves that.
 ///
-/// Not of the model checkers' types: nothing that is promised depends on it. An answer that comes too late is one to the
-/// next question, with a time before it.
+/// Not of the model checkers' types: nothing that is promised depends on it. An answer that comes too late may be taken
+/// for one to the next question.
 pub(crate) struct WakeTime(std::sync::atomic::AtomicU32);
 
 impl WakeTime {

@@ -38,21 +38,23 @@ mod imp {
     pub(crate) use now as start_of_timeout;
 
     pub(crate) fn ask_for_other_cpus() -> u32 {
-        let others = std::thread::available_parallelism().map_or(0, |cpus| cpus.get() as u32 - 1);
-        others.max(threads_are_apart().into())
+        match std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32) {
+            0 | 1 => other_cpus_of_threads(),
+            cpus => cpus - 1,
+        }
     }
 
-    /// Says whether the threads of this process have different CPUs to run on, as they have when some are pinned: then
-    /// `available_parallelism`, which knows the calling thread only, is no answer for the process.
-    fn threads_are_apart() -> bool {
+    /// Counts the sets of CPUs that the threads of this process may run on, less one: more than none when some are
+    /// pinned. Then `available_parallelism`, which knows the calling thread only, is no answer for the process.
+    fn other_cpus_of_threads() -> u32 {
         let cpus_of = |task: std::fs::DirEntry| {
             let status = std::fs::read_to_string(task.path().join("status")).ok()?;
             status.lines().find(|line| line.starts_with("Cpus_allowed_list")).map(String::from)
         };
-        // There is such a folder on Linux only. Elsewhere the answer is no.
+        // There is such a folder on Linux only. Elsewhere there are none.
         let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        let mut cpus = tasks.filter_map(cpus_of);
-        cpus.next().is_some_and(|first| cpus.any(|other| other != first))
+        let sets: std::collections::HashSet<String> = tasks.filter_map(cpus_of).collect();
+        sets.len().saturating_sub(1) as u32
     }
 
     /// A condition variable that takes a deadline. It may return early; its callers wait in a loop.
@@ -93,7 +95,7 @@ mod imp {
 #[path = "sync/model.rs"]
 mod imp;
 
-// How many there are; once there is one, that holds for the process.
+// How many there are for the first thread that has any: that holds for the process.
 static OTHER_CPUS: OnceLock<u32> = OnceLock::new();
 
 /// Says how many other threads of this process can run while this one looks at something; none in models.

@@ -141,7 +141,8 @@ impl<W: Wait> Unparker<W> {
     /// Sets the token and wakes the parker if it sleeps; returns whether the token is new.
     ///
     /// False means that it was there already. What came before this call happens-before the return of the park that
-    /// consumes the token, in both cases. Lock-free and without a system call, unless it finds the parker asleep. See
+    /// consumes the token, in both cases. Lock-free and without a system call, unless it finds the parker asleep: then
+    /// it wakes it and, now and then, looks at the clock before, for a sleeper that learns from that. See
     /// [`AtomicParker::unpark`].
     ///
     /// # Examples

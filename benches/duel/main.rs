@@ -70,6 +70,7 @@ fn run(options: &Options) -> Result<(), String> {
     let slices: usize = chosen.iter().map(|scenario| scenario.slices).sum();
     let bar = report::progress_bar(slices * options.rounds);
     let mut rows: Vec<Row> = Vec::new();
+    let mut random = fastrand::Rng::with_seed(1);
     for scenario in &chosen {
         bar.set_message(scenario.name);
         let begin = rows.len();
@@ -81,10 +82,11 @@ fn run(options: &Options) -> Result<(), String> {
         for row in &mut rows[begin..] {
             row.contenders.extend(contenders.iter().map(|&(name, kind, _)| (name, kind, Vec::new())));
         }
-        for round in 0..options.rounds * scenario.slices {
-            // Each begins a round in turn: what comes before a slice may matter.
-            for place in 0..contenders.len() {
-                let number = (round + place) % contenders.len();
+        let mut order: Vec<usize> = (0..contenders.len()).collect();
+        for _ in 0..options.rounds * scenario.slices {
+            // What comes before a slice may matter: one that shares code with it leaves it in the caches.
+            random.shuffle(&mut order);
+            for &number in &order {
                 let values = (contenders[number].2)(&scenario.what);
                 for (row, value) in rows[begin..].iter_mut().zip(values) {
                     row.contenders[number].2.push(value);
