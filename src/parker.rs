@@ -380,11 +380,8 @@ static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(FIRST_WAKE_UP));
 
 /// Tells the process of one more wake-up, that took so long.
 fn share_wake_up(learner: &Learner, took: u32) {
-    let known = PRIOR.wake_up();
-    let moved = learner.woke_up(known, took);
-    // Little news is not worth the cache line.
-    if moved.abs_diff(known) > known / 64 {
-        PRIOR.set_wake_up(moved);
+    if let Some(news) = learner.woke_up(PRIOR.wake_up(), took) {
+        PRIOR.set_wake_up(news);
     }
 }
 

@@ -436,15 +436,16 @@ impl Learner {
         self.calm.set(calm);
     }
 
-    /// Learns from a wake-up, and from what is known in the process, how long wake-ups take, and returns that.
+    /// Learns from a wake-up, and from what is known in the process, how long wake-ups take; returns it if it is news.
     ///
     /// Of all in the process, as some threads may always find their core busy. That is not what a wake-up costs, so
     /// short ones tell more than long ones; none is believed alone.
-    pub(crate) fn woke_up(&self, known: u16, after: u32) -> u16 {
+    pub(crate) fn woke_up(&self, known: u16, after: u32) -> Option<u16> {
         let after = u16::try_from(after).unwrap_or(u16::MAX);
         let wake_up = if after < known { known - (known - after) / 2 } else { known + (after - known) / 16 };
         self.wake_up.set(wake_up);
-        wake_up
+        // A little more or less is not worth the cache line that all share.
+        (wake_up.abs_diff(known) > known / 64).then_some(wake_up)
     }
 
     fn slept(&self, looked: bool, slept: u32, soon: bool, cost: u16) {
@@ -778,9 +779,13 @@ mod tests {
     fn what_a_wake_up_takes_says_what_a_sleep_costs() {
         let learner = adaptive(0, NOVICE);
         for (known, woke, wake_up) in
-            [(10_000, 2_000, 6_000), (2_000, 18_000, 3_000), (9_000, 9_000, 9_000), (1_535, u32::MAX, 5_535)]
+            [(10_000, 2_000, 6_000), (2_000, 18_000, 3_000), (1_535, u32::MAX, 5_535), (640, 618, 629)]
         {
-            assert_eq!(learner.woke_up(known, woke), wake_up);
+            assert_eq!(learner.woke_up(known, woke), Some(wake_up));
+            assert_eq!(learner.wake_up.get(), wake_up);
+        }
+        for (known, woke, wake_up) in [(9_000, 9_000, 9_000), (640, 620, 630), (6_400, 8_000, 6_500), (0, 0, 0)] {
+            assert_eq!(learner.woke_up(known, woke), None);
             assert_eq!(learner.wake_up.get(), wake_up);
         }
         for (wake_up, cost) in [(0, 12_000), (6_000, 12_000), (10_000, 20_000), (30_001, 60_000), (u16::MAX, 60_000)] {
@@ -849,7 +854,7 @@ mod tests {
                         }
                         if !calm {
                             if !found && wait <= LONGEST_LOOK {
-                                known = learner.woke_up(known, wake_up);
+                                known = learner.woke_up(known, wake_up).unwrap_or(known);
                             }
                             let slept = Sleep::Took(wait - looked.unwrap_or(0));
                             learner.waited(looked, if found { Sleep::Spared } else { slept });

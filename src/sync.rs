@@ -46,7 +46,7 @@ mod imp {
 
     /// Counts the sets of CPUs that the threads of this process may run on, less one: more than none when some are
     /// pinned. Then `available_parallelism`, which knows the calling thread only, is no answer for the process.
-    fn other_cpus_of_threads() -> u32 {
+    pub(super) fn other_cpus_of_threads() -> u32 {
         let cpus_of = |task: std::fs::DirEntry| {
             let status = std::fs::read_to_string(task.path().join("status")).ok()?;
             status.lines().find(|line| line.starts_with("Cpus_allowed_list")).map(String::from)
@@ -179,3 +179,42 @@ macro_rules! const_unless_loom {
     )*};
 }
 pub(crate) use const_unless_loom;
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_cpus_are_those_of_the_process() {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+        if cpus > 1 {
+            assert_eq!(imp::ask_for_other_cpus(), cpus - 1);
+            assert_eq!(other_cpus(), cpus - 1);
+            assert_eq!(known_other_cpus(), cpus - 1);
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn threads_that_are_pinned_apart_have_other_cpus() {
+        use std::sync::mpsc;
+
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        let [first, second, ..] = cores[..] else {
+            return;
+        };
+        let pinned = |core| {
+            let (ready, is_ready) = mpsc::channel();
+            let (end, ends) = mpsc::channel::<()>();
+            std::thread::spawn(move || {
+                ready.send(core_affinity::set_for_current(core)).unwrap();
+                let _ = ends.recv();
+            });
+            assert!(is_ready.recv().unwrap());
+            end
+        };
+        let _both_live = [first, second].map(pinned);
+        // There is this thread as well, which is not pinned.
+        assert!(imp::other_cpus_of_threads() >= 2);
+    }
+}
