@@ -304,13 +304,14 @@ impl<W: Wait> Parker<W> {
         let mut looked = None;
         if budget > 0 && sync::other_cpus() > 0 {
             match self.look(budget, deadline, glanced) {
-                Look::Found(_) if learner.is_eager() || !learner.learns() => return true,
                 Look::Found(start) => {
-                    // The clock is read again: the look may have been preempted since the last time.
-                    let took = start.map_or(0, nanos_since);
-                    learner.looked(took, true);
-                    share(learner);
-                    learner.waited(Some(took), Sleep::Spared);
+                    if learner.learns_from_success() {
+                        // The clock is read again: the look may have been preempted since the last time.
+                        let took = start.map_or(0, nanos_since);
+                        learner.looked(took, true);
+                        share(learner);
+                        learner.waited(Some(took), Sleep::Spared);
+                    }
                     return true;
                 }
                 Look::Failed(took) => {
@@ -558,8 +559,10 @@ mod tests {
         );
         told(start.wrapping_add(70_000));
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(70_000..=70_002)));
+        assert!(!parker.learner.has_seen_a_wake_up());
         told(start.wrapping_add(100));
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(100..=102)));
+        assert!(parker.learner.has_seen_a_wake_up());
         while sync::clock().wrapping_sub(start) < 100_000 {}
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(100_000..)), "no answer");
         told(start.wrapping_add(100));

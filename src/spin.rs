@@ -288,11 +288,15 @@ impl Learner {
         }
     }
 
-    /// Says that the wait that begins now is one to look in, and that there is nothing to learn from a look that finds
-    /// the token.
+    /// Says that the wait that begins now is one to look in: looks pay time after time.
     #[inline]
     pub(crate) fn is_eager(&self) -> bool {
         self.eager.get()
+    }
+
+    /// Says whether there is anything to learn from a look that finds the token.
+    pub(crate) fn learns_from_success(&self) -> bool {
+        self.learns() && !self.is_eager()
     }
 
     /// Says whether there is anything to learn: a fixed policy neither takes hints from other parkers nor gives any.
@@ -422,6 +426,11 @@ impl Learner {
         self.history.get() > 0
     }
 
+    #[cfg(all(test, not(any(loom, shuttle))))]
+    pub(crate) fn has_seen_a_wake_up(&self) -> bool {
+        self.wake_up.get() != FIRST_WAKE_UP
+    }
+
     /// Sleeps at once for a while: there is no other CPU, and so nothing to look for or to learn.
     pub(crate) fn rest(&self) {
         self.calm.set(REST);
@@ -508,7 +517,7 @@ mod tests {
             let found = wait <= budget;
             let look = budget.min(wait);
             costs.ours += u64::from(look);
-            if found && learner.is_eager() {
+            if found && !learner.learns_from_success() {
                 continue;
             }
             if budget > 0 {
@@ -738,6 +747,7 @@ mod tests {
         let pay = || {
             learner.looked(1_000, true);
             learner.waited(Some(1_000), Sleep::Spared);
+            assert_eq!(learner.learns_from_success(), !learner.is_eager());
             learner.is_eager()
         };
         assert_eq!([(); 5].map(|()| pay()), [false, false, false, true, true]);
@@ -897,7 +907,7 @@ mod tests {
             (Spin::bounded(Duration::MAX), u32::MAX),
         ] {
             let learner = Learner::new(spin);
-            assert!(!learner.learns() && !learner.is_young());
+            assert!(!learner.learns() && !learner.learns_from_success() && !learner.is_young());
             for found in [true, false] {
                 learner.looked(1, found);
                 learner.waited(Some(1), Sleep::Took(1));
