@@ -30,7 +30,7 @@
 //!   the parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh
 //!   and Patt, MICRO 1991.)
 //! - Where all is settled, there is nothing to learn and no thinking about it. By long waits in a row or by all doubt:
-//!   then up to 31 waits of the pause, whatever comes, are slept through without reading the clock. On a thread that
+//!   then 12 to 35 waits of the pause, whatever comes, are slept through without reading the clock. On a thread that
 //!   sleeps long, all that a wait touches is cold, and thinking would cost a few per cent of it. By looks that pay time
 //!   after time: then one more of them teaches nothing.
 //! - Those who look for longer than a microsecond or two are counted, and leave one CPU to the threads that they may be
@@ -113,8 +113,9 @@ const MAX_CREDIT: u32 = 3;
 /// The highest level of back-off, and of doubt.
 const MAX_LEVEL: u8 = 10;
 
-/// Where all waits are long, or all doubt is there, fewer than this many in a row are slept through without a thought.
-const CALM: u16 = 32;
+/// Where all waits are long, or all doubt is there, this many in a row, or up to half as many more or less, are slept
+/// through without a thought.
+const CALM: u16 = 24;
 
 /// Where there is no other CPU, this many are, before the question comes up again.
 const REST: u16 = 64;
@@ -439,7 +440,7 @@ impl Learner {
     /// Sleeps through a part of the pause without a thought.
     fn calm_down(&self) {
         let mut lesson = self.lesson().get();
-        let calm = self.draw(CALM).min(lesson.skip);
+        let calm = (CALM / 2 + self.draw(CALM)).min(lesson.skip);
         lesson.skip -= calm;
         self.lesson().set(lesson);
         self.calm.set(calm);
@@ -719,15 +720,21 @@ mod tests {
                 let cell = learner.lesson();
                 cell.set(lesson);
                 learner.waited(None, sleep);
-                // Unless a hint has cut it, as one in so many does.
-                assert!(cell.get().skip + learner.calm.get() == 1_000 || (sleep != LONG && cell.get().skip < 125));
-                learner.calm.get()
+                let calm = learner.calm.get();
+                // Unless a hint has cut it, as one in so many does: then the calm may be all of it.
+                let is_cut = sleep != LONG && cell.get().skip < 125;
+                assert!(cell.get().skip + calm == 1_000 || is_cut);
+                if is_cut && cell.get().skip == 0 {
+                    12
+                } else {
+                    calm
+                }
             })
         };
         for (history, lesson, sleep) in
             [(0, paused, LONG), (0, doubtful(10), soon), (2, doubtful(10), soon), (3, doubtful(10), soon)]
         {
-            assert_eq!(calm(history, lesson, sleep), (0..32).collect());
+            assert_eq!(calm(history, lesson, sleep), (12..36).collect());
         }
         for (history, lesson, sleep) in
             [(1, paused, LONG), (2, paused, LONG), (3, doubtful(10), LONG), (0, doubtful(9), soon)]

@@ -104,9 +104,11 @@ impl State {
     }
 
     /// Takes the token and returns false, or makes sure that the state is PARKED and returns true.
+    ///
+    /// For one who has just seen that there is no token, so that is what it expects.
     #[inline]
     pub(crate) fn take_or_park(&self) -> bool {
-        while !self.take() {
+        loop {
             let parked = self
                 .0
                 // Relaxed: publishes nothing. An unparker that misses PARKED comes earlier in the modification
@@ -115,8 +117,10 @@ impl State {
             if parked != Err(NOTIFIED) {
                 return true;
             }
+            if self.take() {
+                return false;
+            }
         }
-        false
     }
 
     /// Takes the token if it is there, and leaves PARKED behind if others still sleep, else EMPTY.
