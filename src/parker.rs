@@ -1,5 +1,5 @@
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{Learner, Sleep, Spin, FIRST_WAKE_UP, LONGEST_LOOK};
+use crate::spin::{Learner, Sleep, Spin, FIRST_LEVELS, FIRST_WAKE_UP, LONGEST_LOOK};
 use crate::state::{Hint, Lookers, ParkState};
 use crate::sync;
 use crate::unparker::{Shared, Unparker};
@@ -377,7 +377,7 @@ impl<W: Wait> Parker<W> {
 static LOOKERS: CachePadded<Lookers> = CachePadded::new(Lookers::new());
 
 /// What the looks and the sleeps of all parkers have come to. Padded as well.
-static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(FIRST_WAKE_UP));
+static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(u32::from_le_bytes(FIRST_LEVELS), FIRST_WAKE_UP));
 
 /// Tells the process of one more wake-up, that took so long.
 fn share_wake_up(learner: &Learner, took: u32) {

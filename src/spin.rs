@@ -16,7 +16,7 @@
 //!   quarter less after each look that failed in a long wait; twice as long after one that failed in a wait that was
 //!   over within `S`; and after each that paid, for twice its length at least.
 //! - Without credit it backs off: after `k` failures in a row it sleeps at once for a number of waits that is drawn
-//!   evenly from 1 to `2^(k+1) - 1`, with `k` at most 10, and then tries one look of length `S`.
+//!   evenly from 1 to `2^(k+1) - 1`, with `k` at most 12, and then tries one look of length `S`.
 //! - A sleeper may ask whoever wakes it for the time at which the token came. If that was within `S`, looking would
 //!   have paid. Such a *hint* cuts the pause to a part of its first eighth, drawn evenly. So a parker that was idle for
 //!   hours is awake to a burst after a few waits. And two threads that put each other to sleep find out, as each waits
@@ -49,8 +49,8 @@
 //!
 //! 1. **Against always sleeping: at most 2, for every sequence of waits.** A wait costs at most a look of `S` and a
 //!    sleep of `S`.
-//! 2. **Long waits only: at most `1 + 2^-10` once warmed up.** There is soon but one history. Every look fails, and no
-//!    hint is true. The warm-up is 11 looks, `11 S` in all. After it there is one look in `2^10` waits on average, and it
+//! 2. **Long waits only: at most `1 + 2^-12` once warmed up.** There is soon but one history. Every look fails, and no
+//!    hint is true. The warm-up is 13 looks, `13 S` in all. After it there is one look in `2^12` waits on average, and it
 //!    costs `S`.
 //! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that
 //!    was fixed before them, and looks that are not refused. While there is credit, every wait is looked at, so a short
@@ -59,7 +59,7 @@
 //!    before, at which it saved. While there is none, a short wait that is slept through costs up to `S` more. Let a
 //!    share `q` of the waits be long. If `q >= 1/2`, always looking pays at least `2 q S >= S` a wait, and we at most
 //!    `2 S`. If `q < 1/2`, a pause of level `k` is `2^k` waits on average without hints, and the look at its end fails
-//!    with probability `q`, so `2 + 2 (2q) + ... + 2 (2q)^8 + 2 (2q)^9 / (1 - q) <= 22` waits at most are slept through
+//!    with probability `q`, so `2 + 2 (2q) + ... + 2 (2q)^10 + 2 (2q)^11 / (1 - q) <= 26` waits at most are slept through
 //!    before a look pays, and the credit that it starts to build has the better odds. This happens anew each time
 //!    credit is exhausted, which takes waits of the other kind worth as much, that always looking pays twice, or missed
 //!    short ones, each with a long one before it.
@@ -110,8 +110,12 @@ const MIN_REACH: u16 = 1_000;
 /// back off.
 const MAX_CREDIT: u32 = 3;
 
-/// The highest level of back-off, and of doubt.
-const MAX_LEVEL: u8 = 10;
+/// The highest levels of back-off and of doubt.
+const MAX_BACKOFF: u8 = 12;
+const MAX_DOUBT: u8 = 10;
+
+/// Where a process starts: at a back-off of 8, without doubt. If waits are short, hints soon say so.
+pub(crate) const FIRST_LEVELS: Prior = [8; HISTORIES];
 
 /// Where all waits are long, or all doubt is there, this many in a row, or up to half as many more or less, are slept
 /// through without a thought.
@@ -137,7 +141,7 @@ struct Levels {
 
 impl Levels {
     fn from_byte(byte: u8) -> Self {
-        Self { backoff: (byte % 16).min(MAX_LEVEL), doubt: (byte / 16).min(MAX_LEVEL) }
+        Self { backoff: (byte % 16).min(MAX_BACKOFF), doubt: (byte / 16).min(MAX_DOUBT) }
     }
 
     fn to_byte(self) -> u8 {
@@ -377,8 +381,8 @@ impl Learner {
         } else if lesson.credit > took.into() {
             lesson.credit -= u32::from(took);
         } else {
-            lesson.levels.backoff = (lesson.levels.backoff + 1).min(MAX_LEVEL);
-            lesson.levels.doubt = (lesson.levels.doubt + u8::from(lesson.hinted)).min(MAX_LEVEL);
+            lesson.levels.backoff = (lesson.levels.backoff + 1).min(MAX_BACKOFF);
+            lesson.levels.doubt = (lesson.levels.doubt + u8::from(lesson.hinted)).min(MAX_DOUBT);
             let skip = 1 + self.draw((2 << lesson.levels.backoff) - 1);
             lesson = Lesson { levels: lesson.levels, hinted: false, skip, reach: MAX_COST, credit: 0 };
         }
@@ -413,7 +417,7 @@ impl Learner {
         if sleep != Sleep::Spared {
             self.slept(looked.is_some(), slept, soon, cost);
         }
-        if soon && self.lesson().get().levels.doubt == MAX_LEVEL {
+        if soon && self.lesson().get().levels.doubt == MAX_DOUBT {
             self.calm_down();
         }
         self.history.set((self.history.get() * 2 + u8::from(soon)) % HISTORIES as u8);
@@ -545,12 +549,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn at_most_twice_the_best_choice_in_hindsight(pattern in pattern(), seed: u32, backoff in 0..=MAX_LEVEL, doubt in 0..=MAX_LEVEL) {
+        fn at_most_twice_the_best_choice_in_hindsight(pattern in pattern(), seed: u32, backoff in 0..=MAX_BACKOFF, doubt in 0..=MAX_DOUBT) {
             let learner = adult(Levels { backoff, doubt }, seed);
             let waits = pattern.iter().flat_map(|&(wait, times)| std::iter::repeat(wait).take(times));
             let rounds = 200_000 / waits.clone().count() + 1;
             let costs = play(&learner, std::iter::repeat(waits).take(rounds).flatten());
-            let warm_up = (HISTORIES as u64 * S) << (MAX_LEVEL + 2);
+            let warm_up = (HISTORIES as u64 * S) << (MAX_BACKOFF + 2);
             prop_assert!(costs.ours <= 2 * costs.sleeping, "{costs:?}");
             prop_assert!(costs.ours <= 2 * costs.looking + warm_up, "{costs:?}");
         }
@@ -572,6 +576,23 @@ mod tests {
             let burst = play(&learner, std::iter::repeat(1_000).take(1_000));
             assert!(burst.ours < burst.looking + 40 * S, "{burst:?}");
         }
+    }
+
+    #[test]
+    fn the_first_parker_of_a_process_learns_soon_and_cheaply() {
+        let mut looks = 0;
+        for seed in 0..100 {
+            let newborn = || {
+                let learner = Learner::new(Spin::adaptive());
+                learner.grow(FIRST_LEVELS, FIRST_WAKE_UP, seed << 25);
+                learner
+            };
+            let short = play(&newborn(), std::iter::repeat(1_000).take(1_000));
+            assert!(short.ours < short.looking + 15 * S, "{short:?}");
+            let long = play(&newborn(), std::iter::repeat(5_000_000).take(1_000));
+            looks += (long.ours - long.sleeping) / S;
+        }
+        assert!(looks < 300, "{looks} in a hundred times a thousand long waits");
     }
 
     #[test]
@@ -653,10 +674,12 @@ mod tests {
             lesson.skip
         };
         assert_eq!(outcomes(back_off), (1..=7).collect());
-        let last = Lesson { levels: Levels { backoff: 10, doubt: 0 }, ..NOVICE };
-        let last = after(last, |learner| learner.looked(5_000, false));
-        assert_eq!(last.levels.backoff, 10);
-        assert!((1..2048).contains(&last.skip));
+        for backoff in [11, 12] {
+            let last = Lesson { levels: Levels { backoff, doubt: 0 }, ..NOVICE };
+            let last = after(last, |learner| learner.looked(5_000, false));
+            assert_eq!(last.levels.backoff, 12);
+            assert!((1..8192).contains(&last.skip));
+        }
     }
 
     #[test]
@@ -927,8 +950,8 @@ mod tests {
 
     #[test]
     fn levels_survive_the_byte_and_approach_one_another() {
-        for backoff in 0..=MAX_LEVEL {
-            for doubt in 0..=MAX_LEVEL {
+        for backoff in 0..=MAX_BACKOFF {
+            for doubt in 0..=MAX_DOUBT {
                 let levels = Levels { backoff, doubt };
                 assert_eq!(Levels::from_byte(levels.to_byte()), levels);
                 let from = Levels { backoff: 5, doubt: 5 };

@@ -213,9 +213,9 @@ pub(crate) struct Hint {
 }
 
 impl Hint {
-    pub(crate) const fn new(wake_up: u16) -> Self {
+    pub(crate) const fn new(levels: u32, wake_up: u16) -> Self {
         Self {
-            levels: std::sync::atomic::AtomicU32::new(0),
+            levels: std::sync::atomic::AtomicU32::new(levels),
             wake_up: std::sync::atomic::AtomicU16::new(wake_up),
             askers: std::sync::atomic::AtomicU32::new(0),
         }

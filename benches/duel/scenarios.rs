@@ -52,8 +52,6 @@ pub fn scenarios() -> Vec<Scenario> {
         let slices = match what {
             What::Ring | What::RoundTrip { busy_threads: 1.., .. } => 24,
             What::RoundTrip { place: Place::OneCore(_), .. } => 12,
-            // Where the system puts the two threads differs from slice to slice.
-            What::RoundTrip { place: Place::Free, .. } => 4,
             // On cores that were idle for long, all caches are cold, and no two wake-ups alike.
             What::WakeUps { waits: [Wait::Asleep(5_000_000)], .. } => 24,
             What::FanOut | What::WakeUps { waits: [Wait::Asleep(_)], .. } => 12,
