@@ -37,7 +37,8 @@
 //!   waiting for. Where as many look already, a further look is refused, and counts as one that failed for `S`: of those
 //!   who wait, few get to look for long, and the others had better sleep.
 //! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for
-//!   the lesson again and again.
+//!   the lesson again and again. A new process starts with long pauses: hints end them after a few sleeps, if there is
+//!   reason to, while a look to find out costs `S`, which may be ten times the processor time of a sleep.
 //!
 //! A look that was preempted after its first microsecond or two, and so took much longer than it was meant to, counts
 //! as failed, even if it found the token: that is how threads on one core hand each other the token. (But for one of a
@@ -50,7 +51,7 @@
 //! 1. **Against always sleeping: at most 2, for every sequence of waits.** A wait costs at most a look of `S` and a
 //!    sleep of `S`.
 //! 2. **Long waits only: at most `1 + 2^-12` once warmed up.** There is soon but one history. Every look fails, and no
-//!    hint is true. The warm-up is 13 looks, `13 S` in all. After it there is one look in `2^12` waits on average, and it
+//!    hint is true. The warm-up is 13 looks at most, `13 S` in all. After it there is one look in `2^12` waits on average, and it
 //!    costs `S`.
 //! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that
 //!    was fixed before them, and looks that are not refused. While there is credit, every wait is looked at, so a short
@@ -204,8 +205,8 @@ impl Spin {
     ///
     /// A look takes at most what a sleep costs, which is taken for twice the time from a wake to the woken thread, and
     /// for 12 µs at least and 60 at most. So, counted like that, a wait costs at most twice what sleeping at once would.
-    /// Waits that are not worth a look soon cost about a thousandth more than that. However many parkers there are, those
-    /// that look for more than a moment leave one CPU free. The default.
+    /// Waits that are not worth a look soon cost less than a thousandth more than that. However many parkers there are,
+    /// those that look for more than a moment leave one CPU free. The default.
     #[must_use]
     pub const fn adaptive() -> Self {
         Self(Kind::Adaptive)
