@@ -51,8 +51,8 @@
 //! 1. **Against always sleeping: at most 2, for every sequence of waits.** A wait costs at most a look of `S` and a
 //!    sleep of `S`.
 //! 2. **Long waits only: at most `1 + 2^-12` once warmed up.** There is soon but one history. Every look fails, and no
-//!    hint is true. The warm-up is 13 looks at most, `13 S` in all. After it there is one look in `2^12` waits on average, and it
-//!    costs `S`.
+//!    hint is true. The warm-up is 13 looks at most, `13 S` in all. After it there is one look in `2^12` waits on
+//!    average, and it costs `S`.
 //! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that
 //!    was fixed before them, and looks that are not refused. While there is credit, every wait is looked at, so a short
 //!    one costs what always looking pays, and a long one at most `2 S`, which that pays too. A look may have been
