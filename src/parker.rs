@@ -301,8 +301,9 @@ impl<W: Wait> Parker<W> {
             learner.grow(PRIOR.levels().to_le_bytes(), PRIOR.wake_up(), PRIOR.seed());
         }
         let budget = learner.next_look();
+        let other_cpus = sync::other_cpus() > 0;
         let mut looked = None;
-        if budget > 0 && sync::other_cpus() > 0 {
+        if budget > 0 && other_cpus {
             match self.look(budget, deadline, glanced) {
                 Look::Found(start) => {
                     if learner.learns_from_success() {
@@ -325,7 +326,6 @@ impl<W: Wait> Parker<W> {
                 Look::Refused => learner.was_refused(),
             }
         }
-        let other_cpus = sync::known_other_cpus() > 0;
         // A fixed policy learns nothing from the time.
         let start = (other_cpus && learner.learns()).then(|| {
             self.shared.wake_time().ask();

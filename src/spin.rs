@@ -37,7 +37,7 @@
 //!   waiting for. Where as many look already, a further look is refused, and counts as one that failed for `S`: of those
 //!   who wait, few get to look for long, and the others had better sleep.
 //! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for
-//!   the lesson again and again. A new process starts with long pauses: hints end them after a few sleeps, if there is
+//!   the lesson again and again. A new process starts with pauses: hints end them after a few sleeps, if there is
 //!   reason to, while a look to find out costs `S`, which may be ten times the processor time of a sleep.
 //!
 //! A look that was preempted after its first microsecond or two, and so took much longer than it was meant to, counts
@@ -115,8 +115,8 @@ const MAX_CREDIT: u32 = 3;
 const MAX_BACKOFF: u8 = 12;
 const MAX_DOUBT: u8 = 10;
 
-/// Where a process starts: at a back-off of 8, without doubt. If waits are short, hints soon say so.
-pub(crate) const FIRST_LEVELS: Prior = [8; HISTORIES];
+/// Where a process starts: at a back-off of 5, without doubt. If waits are short, hints soon say so.
+pub(crate) const FIRST_LEVELS: Prior = [5; HISTORIES];
 
 /// Where all waits are long, or all doubt is there, this many in a row, or up to half as many more or less, are slept
 /// through without a thought.
@@ -589,11 +589,11 @@ mod tests {
                 learner
             };
             let short = play(&newborn(), std::iter::repeat(1_000).take(1_000));
-            assert!(short.ours < short.looking + 15 * S, "{short:?}");
+            assert!(short.ours < short.looking + 10 * S, "{short:?}");
             let long = play(&newborn(), std::iter::repeat(5_000_000).take(1_000));
             looks += (long.ours - long.sleeping) / S;
         }
-        assert!(looks < 300, "{looks} in a hundred times a thousand long waits");
+        assert!(looks < 600, "{looks} in a hundred times a thousand long waits");
     }
 
     #[test]
