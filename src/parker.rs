@@ -297,13 +297,16 @@ impl<W: Wait> Parker<W> {
     #[cold]
     fn look_then_sleep(&self, deadline: Option<Instant>, glanced: bool) -> bool {
         let learner = &self.learner;
+        if sync::other_cpus() == 0 {
+            learner.rest();
+            return self.inner().sleep(deadline, Sleepers::One);
+        }
         if learner.is_young() {
-            learner.grow(PRIOR.levels().to_le_bytes(), PRIOR.wake_up(), PRIOR.seed());
+            learner.grow(PRIOR.levels(), PRIOR.wake_up(), PRIOR.seed());
         }
         let budget = learner.next_look();
-        let other_cpus = sync::other_cpus() > 0;
         let mut looked = None;
-        if budget > 0 && other_cpus {
+        if budget > 0 {
             match self.look(budget, deadline, glanced) {
                 Look::Found(start) => {
                     if learner.learns_from_success() {
@@ -327,15 +330,13 @@ impl<W: Wait> Parker<W> {
             }
         }
         // A fixed policy learns nothing from the time.
-        let start = (other_cpus && learner.learns()).then(|| {
+        let start = learner.learns().then(|| {
             self.shared.wake_time().ask();
             sync::clock()
         });
         let found = self.inner().sleep(deadline, Sleepers::One);
         if let Some(start) = start {
             learner.waited(looked, self.slept_since(start, found));
-        } else if !other_cpus {
-            learner.rest();
         }
         found
     }
@@ -377,7 +378,7 @@ impl<W: Wait> Parker<W> {
 static LOOKERS: CachePadded<Lookers> = CachePadded::new(Lookers::new());
 
 /// What the looks and the sleeps of all parkers have come to. Padded as well.
-static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(u32::from_le_bytes(FIRST_LEVELS), FIRST_WAKE_UP));
+static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(FIRST_LEVELS, FIRST_WAKE_UP));
 
 /// Tells the process of one more wake-up, that took so long.
 fn share_wake_up(learner: &Learner, took: u32) {
@@ -392,7 +393,7 @@ fn share(learner: &Learner) {
         return;
     }
     let prior = PRIOR.levels();
-    let moved = u32::from_le_bytes(learner.teach(prior.to_le_bytes()));
+    let moved = learner.teach(prior);
     // Mostly it does not move: then its cache line stays shared.
     if moved != prior {
         PRIOR.set_levels(moved);
