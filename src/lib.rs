@@ -46,8 +46,8 @@
 //!
 //! # Spinning
 //!
-//! A [`Parker`] looks at its token for a moment before it sleeps, unless it has learned that this does not pay. That
-//! makes hand-offs between two cores some hundred times faster. [`Spin`] says how, and how to turn it off. An
+//! A [`Parker`] looks at its token for a moment before it sleeps, where it has learned that this pays. That makes
+//! hand-offs between two cores some hundred times faster. [`Spin`] says how, and how to turn it off. An
 //! [`AtomicParker`], which has nowhere to keep what it learns, never looks.
 //!
 //! # Model checking

@@ -1,5 +1,5 @@
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{Learner, Sleep, Spin, FIRST_LEVELS, FIRST_WAKE_UP, LONGEST_LOOK};
+use crate::spin::{Learner, Levels, Sleep, Spin, FIRST_WAKE_UP, LONGEST_LOOK};
 use crate::state::{Hint, Lookers, ParkState};
 use crate::sync;
 use crate::unparker::{Shared, Unparker};
@@ -91,7 +91,7 @@ impl<W> Parker<W> {
     }
 
     fn of(shared: Arc<Shared<W>>) -> Self {
-        Self { shared, learner: Learner::new(Spin::default()) }
+        Self { shared, learner: learner(Spin::default()) }
     }
 
     /// Sets for how long this parker looks at the token before it sleeps.
@@ -108,7 +108,7 @@ impl<W> Parker<W> {
     /// ```
     #[must_use]
     pub fn with_spin(mut self, spin: Spin) -> Self {
-        self.learner = Learner::new(spin);
+        self.learner = learner(spin);
         self
     }
 
@@ -215,9 +215,8 @@ impl<W: Wait> Parker<W> {
     /// Sleeps until the token is there, and takes it; see [`AtomicParker::park`].
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
-    /// and no system call. If not, and unless this parker has learned that it does not pay, it looks at the token for
-    /// as long as a sleep would cost, 60 µs at most, before it sleeps; see [`Spin`]. It synchronizes with every `unpark`
-    /// up to then.
+    /// and no system call. If not, and where this parker has learned that it pays, it looks at the token for as long as
+    /// a sleep would cost, 60 µs at most, before it sleeps; see [`Spin`]. It synchronizes with every `unpark` up to then.
     ///
     /// # Examples
     ///
@@ -297,16 +296,14 @@ impl<W: Wait> Parker<W> {
     #[cold]
     fn look_then_sleep(&self, deadline: Option<Instant>, glanced: bool) -> bool {
         let learner = &self.learner;
-        if sync::other_cpus() == 0 {
-            learner.rest();
-            return self.inner().sleep(deadline, Sleepers::One);
-        }
-        if learner.is_young() {
-            learner.grow(PRIOR.levels(), PRIOR.wake_up(), PRIOR.seed());
-        }
         let budget = learner.next_look();
         let mut looked = None;
         if budget > 0 {
+            // Not before it has to know: the first answer takes a process longer than many sleeps.
+            if sync::other_cpus() == 0 {
+                learner.rest();
+                return self.inner().sleep(deadline, Sleepers::One);
+            }
             match self.look(budget, deadline, glanced) {
                 Look::Found(start) => {
                     if learner.learns_from_success() {
@@ -336,7 +333,9 @@ impl<W: Wait> Parker<W> {
         });
         let found = self.inner().sleep(deadline, Sleepers::One);
         if let Some(start) = start {
-            learner.waited(looked, self.slept_since(start, found));
+            if learner.waited(looked, self.slept_since(start, found)) {
+                share(learner);
+            }
         }
         found
     }
@@ -378,7 +377,12 @@ impl<W: Wait> Parker<W> {
 static LOOKERS: CachePadded<Lookers> = CachePadded::new(Lookers::new());
 
 /// What the looks and the sleeps of all parkers have come to. Padded as well.
-static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(FIRST_LEVELS, FIRST_WAKE_UP));
+static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(FIRST_WAKE_UP));
+
+/// A learner that starts where the process stands.
+fn learner(spin: Spin) -> Learner {
+    Learner::new(spin, Levels::from_bits(PRIOR.levels()), PRIOR.wake_up(), PRIOR.seed())
+}
 
 /// Tells the process of one more wake-up, that took so long.
 fn share_wake_up(learner: &Learner, took: u32) {
@@ -392,11 +396,11 @@ fn share(learner: &Learner) {
     if !learner.learns() {
         return;
     }
-    let prior = PRIOR.levels();
+    let prior = Levels::from_bits(PRIOR.levels());
     let moved = learner.teach(prior);
     // Mostly it does not move: then its cache line stays shared.
     if moved != prior {
-        PRIOR.set_levels(moved);
+        PRIOR.set_levels(moved.to_bits());
     }
 }
 

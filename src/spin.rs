@@ -11,34 +11,32 @@
 //! shorter than `S` it costs the wait alone (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). What is
 //! left to do is not to look where it does not pay.
 //!
+//! - A sleeper may ask whoever wakes it for the time at which the token came. If that was within `S`, looking would
+//!   have paid, and the parker looks for `S` at the next wait or the one after that. Such a *hint* costs two looks at the
+//!   clock, where a look at the token, to find out, costs `S`: ten times the processor time of a sleep on some machines.
+//!   So there is no other reason to begin. And two threads that put each other to sleep find out, as each waits for the
+//!   other to be woken, which takes about half of `S`, or at least less than the most that `S` can be.
 //! - Each look that finds the token earns `S` less its length as *credit*, and no less than `S` of it is there before;
 //!   each look that fails spends its own length. With credit, the parker looks at every wait: at first for `S`; by a
 //!   quarter less after each look that failed in a long wait; twice as long after one that failed in a wait that was
 //!   over within `S`; and after each that paid, for twice its length at least.
-//! - Without credit it backs off: after `k` failures in a row it sleeps at once for a number of waits that is drawn
-//!   evenly from 1 to `2^(k+1) - 1`, with `k` at most 12, and then tries one look of length `S`.
-//! - A sleeper may ask whoever wakes it for the time at which the token came. If that was within `S`, looking would
-//!   have paid. Such a *hint* cuts the pause to a part of its first eighth, drawn evenly. So a parker that was idle for
-//!   hours is awake to a burst after a few waits. And two threads that put each other to sleep find out, as each waits
-//!   for the other to be woken, which takes about half of `S`, or at least less than the most that `S` can be.
 //! - Hints lie where a sleeping thread is woken at once but a looking one is in the way, on one core or among more
-//!   threads than cores. Each look that a hint led to, and that fails, adds to the *doubt* `d`, at most 10; a hint
-//!   counts with probability `2^-d`, and with `2^-3` at least if the token came within a microsecond, as it hardly does
-//!   but from another core. A look that pays clears all doubt.
-//! - Waits come in patterns: a burst, a pause, a burst. So all of the above, credit, levels and pauses, is kept once
-//!   for each *history*: whether each of the last two waits was over within `S`. Where short and long waits alternate,
-//!   the parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh
-//!   and Patt, MICRO 1991.)
-//! - Where all is settled, there is nothing to learn and no thinking about it. By long waits in a row or by all doubt:
-//!   then 12 to 35 waits of the pause, whatever comes, are slept through without reading the clock. On a thread that
-//!   sleeps long, all that a wait touches is cold, and thinking would cost a few per cent of it. By looks that pay time
-//!   after time: then one more of them teaches nothing.
+//!   threads than cores. Each look that a hint led to, and that fails, adds to the *doubt* `d`, at most 12; a hint is
+//!   believed with probability `2^-d`. A look that pays clears all doubt.
+//! - Waits come in patterns: a burst, a pause, a burst. So all of the above, hints, credit and doubt, is kept once for
+//!   each *history*: whether each of the last two waits was over within `S`. Where short and long waits alternate, the
+//!   parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh and
+//!   Patt, MICRO 1991.)
+//! - Where all is settled, there is nothing to learn and no thinking about it: on a thread that sleeps long, all that a
+//!   wait touches is cold, and thinking would cost some ten per cent of it. After a long wait in a row of them, the
+//!   parker sleeps through one or two without reading the clock, whatever comes; then through twice as many, and so on,
+//!   up to 32 to 95. Where at least six looks in a row failed that hints led to, it does the last at once, and the next
+//!   hint stands for so many. And where looks pay time after time, one more of them teaches nothing.
 //! - Those who look for longer than a microsecond or two are counted, and leave one CPU to the threads that they may be
 //!   waiting for. Where as many look already, a further look is refused, and counts as one that failed for `S`: of those
 //!   who wait, few get to look for long, and the others had better sleep.
 //! - A new parker starts where the process as a whole stands, so that parkers that live for a few waits do not pay for
-//!   the lesson again and again. A new process starts with pauses: hints end them after a few sleeps, if there is
-//!   reason to, while a look to find out costs `S`, which may be ten times the processor time of a sleep.
+//!   the lesson again and again.
 //!
 //! A look that was preempted after its first microsecond or two, and so took much longer than it was meant to, counts
 //! as failed, even if it found the token: that is how threads on one core hand each other the token. (But for one of a
@@ -50,25 +48,26 @@
 //!
 //! 1. **Against always sleeping: at most 2, for every sequence of waits.** A wait costs at most a look of `S` and a
 //!    sleep of `S`.
-//! 2. **Long waits only: at most `1 + 2^-12` once warmed up.** There is soon but one history. Every look fails, and no
-//!    hint is true. The warm-up is 13 looks at most, `13 S` in all. After it there is one look in `2^12` waits on
-//!    average, and it costs `S`.
+//! 2. **Long waits only: nothing once warmed up.** No hint is true, and without one there is no look. What is left of
+//!    hints and credit from before are looks of `4 S` for each history.
 //! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that
 //!    was fixed before them, and looks that are not refused. While there is credit, every wait is looked at, so a short
 //!    one costs what always looking pays, and a long one at most `2 S`, which that pays too. A look may have been
 //!    shortened, and miss a short wait for up to `2 S`; but that doubles it again, so each miss has its own long wait
-//!    before, at which it saved. While there is none, a short wait that is slept through costs up to `S` more. Let a
-//!    share `q` of the waits be long. If `q >= 1/2`, always looking pays at least `2 q S >= S` a wait, and we at most
-//!    `2 S`. If `q < 1/2`, a pause of level `k` is `2^k` waits on average without hints, and the look at its end fails
-//!    with probability `q`, so `2 + 2 (2q) + ... + 2 (2q)^10 + 2 (2q)^11 / (1 - q) <= 26` waits at most are slept through
-//!    before a look pays, and the credit that it starts to build has the better odds. This happens anew each time
-//!    credit is exhausted, which takes waits of the other kind worth as much, that always looking pays twice, or missed
-//!    short ones, each with a long one before it.
+//!    before, at which it saved. While there is none, let `k` looks fail before one that pays. These need `k + 1`
+//!    believed hints, for which there are `2^(k+1) - 1` short waits on average; so at most a third of the waits are
+//!    looks that fail, and a wait costs `4/3 S` at most on average. Let a share `q` of the waits be long. If
+//!    `q >= 1/3`, always looking pays `2 q S >= 2/3 S` a wait. If not, a look fails with probability `q / (1 - q) <= 1/2`
+//!    at most, as each long wait is the next one, or the one after that, of one short wait each. So there are
+//!    `1 + 2 (1/2) + ... + 2^12 (1/2)^12 + 2^12 (1/2)^12 = 14` short waits on average, and at most as many again
+//!    between hint and look, before a look pays, and the credit that it starts to build has the better odds. This
+//!    happens anew each time credit is exhausted, which takes waits of the other kind worth as much, that always
+//!    looking pays twice, or missed short ones, each with a long one before it.
 //!
 //! So much for a single history. Now for all four: the history that a wait follows on depends on the waits before it,
-//! not on what the parker did in them (but for those slept through without a thought, which count as part of the pause:
-//! there are none where short waits come, and all doubt is not there). So the sequence falls into four, always looking
-//! pays the sum of what it pays in each, and so do we: the factor stays, and the constant is four times that of one.
+//! not on what the parker did in them (but for those slept through without a thought: where short waits come, there are
+//! none before six looks in a row have failed). So the sequence falls into four, always looking pays the sum of what it
+//! pays in each, and so do we: the factor stays, and the constant is four times that of one.
 //!
 //! All of this is about waits that end with the token, and counts what the parker can know: a look is timed only after
 //! its first microsecond or two, unless the park is, and `S` is what the last sleeps showed. A wait is told by its
@@ -97,13 +96,6 @@ pub(crate) const LONGEST_LOOK: u32 = MAX_COST as u32;
 /// What the delay of a wake-up is taken for until one was seen.
 pub(crate) const FIRST_WAKE_UP: u16 = 10_000;
 
-/// A token that came after no more than this was most likely given on another core: hardly ever does a thread fall
-/// asleep, and another one run in its place, that soon.
-const AT_ONCE: u32 = 1_000;
-
-/// No more doubt than this counts against such a token.
-const AT_ONCE_DOUBT: u8 = 3;
-
 /// The shortest that looks become while there is credit.
 const MIN_REACH: u16 = 1_000;
 
@@ -111,48 +103,50 @@ const MIN_REACH: u16 = 1_000;
 /// back off.
 const MAX_CREDIT: u32 = 3;
 
-/// The highest levels of back-off and of doubt.
-const MAX_BACKOFF: u8 = 12;
-const MAX_DOUBT: u8 = 10;
+/// The highest doubt.
+const MAX_DOUBT: u8 = 12;
 
-/// Where a process starts: at a back-off of 5, without doubt. If waits are short, hints soon say so.
-pub(crate) const FIRST_LEVELS: Prior = [5; HISTORIES];
-
-/// Where all waits are long, or all doubt is there, this many in a row, or up to half as many more or less, are slept
-/// through without a thought.
-const CALM: u16 = 24;
-
-/// Where there is no other CPU, this many are, before the question comes up again.
+/// How many waits those who rest sleep through without a thought, half as many more or less.
 const REST: u16 = 64;
+
+/// From this doubt on, a parker rests: at this one, a hint is one of [`REST`] that is believed.
+const RESTING_DOUBT: u8 = 6;
+
+/// The highest ease: who has seen none but long waits for long rests as well.
+const MAX_EASE: u8 = 6;
 
 /// How many waits back a history goes.
 const HISTORY: u32 = 2;
 
 const HISTORIES: usize = 1 << HISTORY;
 
-/// The levels that the process has reached, a byte for each history.
-pub(crate) type Prior = [u8; HISTORIES];
-
-/// How far a parker has gone in its back-off and its doubt, or the process as a whole.
+/// How sure a parker is that there is nothing to look for, or the process as a whole. A new process is not sure at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Levels {
-    backoff: u8,
-    doubt: u8,
+pub(crate) struct Levels {
+    /// How little a hint is believed, for each history.
+    doubts: [u8; HISTORIES],
+    /// For how long all waits have been long.
+    ease: u8,
 }
 
 impl Levels {
-    fn from_byte(byte: u8) -> Self {
-        Self { backoff: (byte % 16).min(MAX_BACKOFF), doubt: (byte / 16).min(MAX_DOUBT) }
+    /// From four bits for each doubt, the first one lowest, and four for the ease.
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        let level = |number: usize| (bits >> (4 * number) & 15) as u8;
+        Self { doubts: [0, 1, 2, 3].map(|history| level(history).min(MAX_DOUBT)), ease: level(HISTORIES).min(MAX_EASE) }
     }
 
-    fn to_byte(self) -> u8 {
-        self.doubt * 16 + self.backoff
+    pub(crate) fn to_bits(self) -> u32 {
+        self.doubts.iter().rfold(self.ease.into(), |bits, doubt| bits * 16 + u32::from(*doubt))
     }
+}
 
-    /// One step towards another parker's levels.
-    fn towards(self, other: Self) -> Self {
-        let step = |from: u8, to: u8| if from < to { from + 1 } else { from - u8::from(from > to) };
-        Self { backoff: step(self.backoff, other.backoff), doubt: step(self.doubt, other.doubt) }
+/// One step from one level to another.
+fn step(from: u8, to: u8) -> u8 {
+    if from < to {
+        from + 1
+    } else {
+        from - u8::from(from > to)
     }
 }
 
@@ -205,8 +199,8 @@ impl Spin {
     ///
     /// A look takes at most what a sleep costs, which is taken for twice the time from a wake to the woken thread, and
     /// for 12 µs at least and 60 at most. So, counted like that, a wait costs at most twice what sleeping at once would.
-    /// Waits that are not worth a look soon cost less than a thousandth more than that. However many parkers there are,
-    /// those that look for more than a moment leave one CPU free. The default.
+    /// It begins where a sleep was over within that time, and where all waits are longer, it does not look. However many
+    /// parkers there are, those that look for more than a moment leave one CPU free. The default.
     #[must_use]
     pub const fn adaptive() -> Self {
         Self(Kind::Adaptive)
@@ -227,12 +221,12 @@ pub(crate) struct Learner {
     spin: Spin,
     /// How many waits to sleep through without a thought.
     calm: Cell<u16>,
-    /// False until the first wait: then it takes over what the process has learned.
-    grown: Cell<bool>,
     /// Whether looks pay time after time.
     eager: Cell<bool>,
     /// A bit for each of the latest waits, the last one lowest: whether it was over within `S`.
     history: Cell<u8>,
+    /// For how long all waits have been long.
+    ease: Cell<u8>,
     /// How long a wake-up takes.
     wake_up: Cell<u16>,
     /// The draws: a linear congruential generator.
@@ -244,11 +238,10 @@ pub(crate) struct Learner {
 /// What is known of the waits that follow on one history.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Lesson {
-    levels: Levels,
-    /// Whether a hint has cut the pause.
-    hinted: bool,
-    /// For how many more waits to sleep at once.
-    skip: u16,
+    /// How little a hint is believed.
+    doubt: u8,
+    /// After a hint that was believed: how many waits to sleep through before the look that it leads to.
+    hint: Option<u8>,
     /// For how long to look while there is credit.
     reach: u16,
     /// What looks have earned and not yet spent.
@@ -267,19 +260,25 @@ pub(crate) enum Sleep {
 }
 
 impl Learner {
-    pub(crate) const fn new(spin: Spin) -> Self {
-        let levels = Levels { backoff: 0, doubt: 0 };
-        let lesson = Lesson { levels, hinted: false, skip: 0, reach: MAX_COST, credit: 0 };
-        Self {
+    /// Starts where the process stands, with draws that differ from parker to parker.
+    pub(crate) fn new(spin: Spin, prior: Levels, wake_up: u16, seed: u32) -> Self {
+        let lesson = |doubt| Lesson { doubt, hint: None, reach: MAX_COST, credit: 0 };
+        let learner = Self {
             spin,
-            grown: Cell::new(false),
+            calm: Cell::new(0),
             eager: Cell::new(false),
             history: Cell::new(0),
-            calm: Cell::new(0),
-            wake_up: Cell::new(FIRST_WAKE_UP),
-            random: Cell::new(0),
-            lessons: Cell::new([lesson; HISTORIES]),
+            ease: Cell::new(prior.ease),
+            wake_up: Cell::new(wake_up),
+            random: Cell::new(seed),
+            lessons: Cell::new(prior.doubts.map(lesson)),
+        };
+        if learner.learns() {
+            // Where those before it were calm, it is too, but not at each point of its youth: else parkers that live
+            // for a few waits would never learn.
+            learner.calm.set(learner.draw(1 << prior.ease));
         }
+        learner
     }
 
     /// Says that the wait that begins now is one to sleep through, and that there is nothing to learn from it.
@@ -310,26 +309,11 @@ impl Learner {
         self.spin.0 == Kind::Adaptive
     }
 
-    /// Says that [`grow`](Learner::grow) is wanted before the first wait.
-    pub(crate) fn is_young(&self) -> bool {
-        !self.grown.get() && self.learns()
-    }
-
-    /// Starts where the process stands, at a point of the pause that differs from parker to parker.
-    pub(crate) fn grow(&self, prior: Prior, wake_up: u16, seed: u32) {
-        self.grown.set(true);
-        self.random.set(seed);
-        self.wake_up.set(wake_up);
-        for (lesson, byte) in self.lessons().iter().zip(prior) {
-            let levels = Levels::from_byte(byte);
-            lesson.set(Lesson { levels, skip: self.draw(1 << levels.backoff), ..lesson.get() });
-        }
-    }
-
     /// Moves the prior one step in the direction of what this parker knows of the present wait.
-    pub(crate) fn teach(&self, mut prior: Prior) -> Prior {
-        let level = &mut prior[usize::from(self.history.get())];
-        *level = Levels::from_byte(*level).towards(self.lesson().get().levels).to_byte();
+    pub(crate) fn teach(&self, mut prior: Levels) -> Levels {
+        let doubt = &mut prior.doubts[usize::from(self.history.get())];
+        *doubt = step(*doubt, self.lesson().get().doubt);
+        prior.ease = step(prior.ease, self.ease.get());
         prior
     }
 
@@ -353,12 +337,19 @@ impl Learner {
             return nanos;
         }
         let mut lesson = self.lesson().get();
-        let Some(skip) = lesson.skip.checked_sub(1) else {
-            return lesson.reach.min(self.cost()).into();
-        };
-        lesson.skip = skip;
-        self.lesson().set(lesson);
-        0
+        let look = lesson.reach.min(self.cost()).into();
+        if lesson.credit > 0 {
+            return look;
+        }
+        match lesson.hint {
+            Some(0) => look,
+            Some(more) => {
+                lesson.hint = Some(more - 1);
+                self.lesson().set(lesson);
+                0
+            }
+            None => 0,
+        }
     }
 
     /// Learns from a look that took this long, and whether it found the token.
@@ -373,8 +364,9 @@ impl Learner {
         // One that took longer would have been a cheaper sleep. Perhaps it was preempted, by the thread that gave the
         // token: that was luck, not looking.
         if found && took <= cost {
-            lesson.levels = Levels::default();
-            lesson.hinted = false;
+            self.ease.set(0);
+            lesson.doubt = 0;
+            lesson.hint = None;
             // An advance of `S`, so that one failure does not end what has just begun.
             let credit = lesson.credit.max(cost.into()) + u32::from(cost - took);
             lesson.credit = credit.min(MAX_CREDIT * u32::from(cost));
@@ -382,10 +374,8 @@ impl Learner {
         } else if lesson.credit > took.into() {
             lesson.credit -= u32::from(took);
         } else {
-            lesson.levels.backoff = (lesson.levels.backoff + 1).min(MAX_BACKOFF);
-            lesson.levels.doubt = (lesson.levels.doubt + u8::from(lesson.hinted)).min(MAX_DOUBT);
-            let skip = 1 + self.draw((2 << lesson.levels.backoff) - 1);
-            lesson = Lesson { levels: lesson.levels, hinted: false, skip, reach: MAX_COST, credit: 0 };
+            let doubt = (lesson.doubt + u8::from(lesson.hint.is_some())).min(MAX_DOUBT);
+            lesson = Lesson { doubt, hint: None, reach: MAX_COST, credit: 0 };
         }
         self.lesson().set(lesson);
     }
@@ -396,9 +386,11 @@ impl Learner {
     }
 
     /// Learns from the end of a wait: how long it looked, if it did, and how it went on.
-    pub(crate) fn waited(&self, looked: Option<u32>, sleep: Sleep) {
+    ///
+    /// Returns whether that is news for the process.
+    pub(crate) fn waited(&self, looked: Option<u32>, sleep: Sleep) -> bool {
         if !self.learns() {
-            return;
+            return false;
         }
         let cost = self.cost();
         let slept = match sleep {
@@ -408,23 +400,33 @@ impl Learner {
         let soon = looked.unwrap_or(0).saturating_add(slept) <= cost.into();
         if soon && sleep == Sleep::TimedOut(slept) {
             // Who knows how long it would have been.
-            return;
+            return false;
         }
-        if !soon && looked.is_none() && self.history.get() == 0 {
+        if !soon && looked.is_none() && self.history.get() == 0 && self.lesson().get().hint.is_none() {
             // As most waits of those who sleep long. There is no more to learn from it.
-            self.calm_down();
-            return;
+            let ease = self.ease.get();
+            self.calm_down(1 << ease);
+            self.ease.set((ease + 1).min(MAX_EASE));
+            return ease < MAX_EASE;
         }
         if sleep != Sleep::Spared {
-            self.slept(looked.is_some(), slept, soon, cost);
+            self.slept(looked.is_some(), soon, cost);
         }
-        if soon && self.lesson().get().levels.doubt == MAX_DOUBT {
-            self.calm_down();
-        }
+        let had_doubts = self.is_doubtful();
         self.history.set((self.history.get() * 2 + u8::from(soon)) % HISTORIES as u8);
+        if had_doubts && self.is_doubtful() {
+            self.calm_down(REST);
+        }
         let only_soon = self.history.get() == HISTORIES as u8 - 1;
         let is_rich = self.lesson().get().credit >= (MAX_CREDIT - 1) * u32::from(cost);
         self.eager.set(sleep == Sleep::Spared && only_soon && is_rich);
+        false
+    }
+
+    /// Says that there were many looks after this history, that hints led to, and no success.
+    fn is_doubtful(&self) -> bool {
+        let lesson = self.lesson().get();
+        lesson.doubt >= RESTING_DOUBT && lesson.hint.is_none()
     }
 
     #[cfg(all(test, not(any(loom, shuttle))))]
@@ -437,18 +439,14 @@ impl Learner {
         self.wake_up.get() != FIRST_WAKE_UP
     }
 
-    /// Sleeps at once for a while: there is no other CPU, and so nothing to look for or to learn.
+    /// Sleeps at once for a while: there is no other CPU, so nothing to look for or to learn.
     pub(crate) fn rest(&self) {
         self.calm.set(REST);
     }
 
-    /// Sleeps through a part of the pause without a thought.
-    fn calm_down(&self) {
-        let mut lesson = self.lesson().get();
-        let calm = (CALM / 2 + self.draw(CALM)).min(lesson.skip);
-        lesson.skip -= calm;
-        self.lesson().set(lesson);
-        self.calm.set(calm);
+    /// Sleeps through so many waits, or half as many more or less, without a thought.
+    fn calm_down(&self, waits: u16) {
+        self.calm.set(waits / 2 + self.draw(waits));
     }
 
     /// Learns from a wake-up, and from what is known in the process, how long wake-ups take; returns it if it is news.
@@ -463,18 +461,20 @@ impl Learner {
         (wake_up.abs_diff(known) > known / 64).then_some(wake_up)
     }
 
-    fn slept(&self, looked: bool, slept: u32, soon: bool, cost: u16) {
+    fn slept(&self, looked: bool, soon: bool, cost: u16) {
         let mut lesson = self.lesson().get();
         if looked && lesson.credit > 0 {
             // Further if it was close; else less far, down to what pays.
             let reach = if soon { lesson.reach.saturating_mul(2) } else { lesson.reach - lesson.reach / 4 };
             lesson.reach = reach.clamp(MIN_REACH, cost);
         }
-        let doubt = if slept <= AT_ONCE { lesson.levels.doubt.min(AT_ONCE_DOUBT) } else { lesson.levels.doubt };
-        if soon && !looked && self.draw(1 << doubt) == 0 {
-            // At the end by one or two, at random: else a pattern of waits could lead each look to a long one.
-            lesson.skip = self.draw((lesson.skip / 8).max(2));
-            lesson.hinted = true;
+        // Where the parker rests, a hint stands for those that it has missed.
+        let hints = if lesson.doubt < RESTING_DOUBT { 1 } else { REST };
+        if soon && !looked && lesson.hint.is_none() && self.draw(1 << lesson.doubt) < hints {
+            // At the next wait or the one after that, at random: else a pattern of waits could lead each look to a long
+            // one.
+            lesson.hint = Some(self.draw(2) as u8);
+            self.ease.set(0);
         }
         self.lesson().set(lesson);
     }
@@ -496,10 +496,12 @@ mod tests {
     const COST: u32 = 20_000;
     const S: u64 = COST as u64;
 
-    fn adult(levels: Levels, seed: u32) -> Learner {
-        let learner = Learner::new(Spin::adaptive());
-        learner.grow([levels.to_byte(); HISTORIES], FIRST_WAKE_UP, seed);
-        learner
+    fn newborn(prior: Levels, seed: u32) -> Learner {
+        Learner::new(Spin::adaptive(), prior, FIRST_WAKE_UP, seed)
+    }
+
+    fn adult(doubt: u8, ease: u8, seed: u32) -> Learner {
+        newborn(Levels { doubts: [doubt; HISTORIES], ease }, seed)
     }
 
     /// What a sequence of waits costs: us, always sleeping, always looking for `S`.
@@ -550,57 +552,50 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn at_most_twice_the_best_choice_in_hindsight(pattern in pattern(), seed: u32, backoff in 0..=MAX_BACKOFF, doubt in 0..=MAX_DOUBT) {
-            let learner = adult(Levels { backoff, doubt }, seed);
+        fn at_most_twice_the_best_choice_in_hindsight(pattern in pattern(), seed: u32, doubt in 0..=MAX_DOUBT, ease in 0..=MAX_EASE) {
+            let learner = adult(doubt, ease, seed);
             let waits = pattern.iter().flat_map(|&(wait, times)| std::iter::repeat(wait).take(times));
             let rounds = 200_000 / waits.clone().count() + 1;
             let costs = play(&learner, std::iter::repeat(waits).take(rounds).flatten());
-            let warm_up = (HISTORIES as u64 * S) << (MAX_BACKOFF + 2);
+            let warm_up = (HISTORIES as u64 * S) << (MAX_DOUBT + 2);
             prop_assert!(costs.ours <= 2 * costs.sleeping, "{costs:?}");
             prop_assert!(costs.ours <= 2 * costs.looking + warm_up, "{costs:?}");
         }
 
         #[test]
-        fn long_waits_cost_hardly_more_than_sleeping(waits in prop::collection::vec(COST + 1..u32::MAX / 2, 1..100), seed: u32) {
-            let learner = adult(Levels::default(), seed);
-            play(&learner, waits.iter().copied().cycle().take(20_000));
-            let costs = play(&learner, waits.iter().copied().cycle().take(200_000));
-            prop_assert!(costs.ours * 1000 <= costs.sleeping * 1005, "{costs:?}");
+        fn long_waits_cost_no_more_than_sleeping(waits in prop::collection::vec(COST + 1..u32::MAX / 2, 1..100), seed: u32, doubt in 0..=MAX_DOUBT, ease in 0..=MAX_EASE) {
+            let costs = play(&adult(doubt, ease, seed), waits.iter().copied().cycle().take(20_000));
+            prop_assert_eq!(costs.ours, costs.sleeping);
         }
     }
 
     #[test]
     fn a_parker_that_was_idle_notices_a_burst() {
         for seed in 0..100 {
-            let learner = adult(Levels::default(), seed);
+            let learner = adult(0, 0, seed);
             play(&learner, std::iter::repeat(5_000_000).take(10_000));
             let burst = play(&learner, std::iter::repeat(1_000).take(1_000));
-            assert!(burst.ours < burst.looking + 40 * S, "{burst:?}");
+            assert!(burst.ours < burst.looking + 100 * S, "{burst:?}");
         }
     }
 
     #[test]
-    fn the_first_parker_of_a_process_learns_soon_and_cheaply() {
-        let mut looks = 0;
+    fn a_young_parker_notices_a_burst_sooner_the_younger_it_is() {
         for seed in 0..100 {
-            let newborn = || {
-                let learner = Learner::new(Spin::adaptive());
-                learner.grow(FIRST_LEVELS, FIRST_WAKE_UP, seed << 25);
-                learner
-            };
-            let short = play(&newborn(), std::iter::repeat(1_000).take(1_000));
-            assert!(short.ours < short.looking + 10 * S, "{short:?}");
-            let long = play(&newborn(), std::iter::repeat(5_000_000).take(1_000));
-            looks += (long.ours - long.sleeping) / S;
+            for long_waits in 0..10 {
+                let learner = adult(0, 0, seed << 25);
+                play(&learner, std::iter::repeat(5_000_000).take(long_waits));
+                let short = play(&learner, std::iter::repeat(1_000).take(1_000));
+                assert!(short.ours <= short.looking + (5 + 2 * long_waits as u64) * S, "{long_waits}: {short:?}");
+            }
         }
-        assert!(looks < 600, "{looks} in a hundred times a thousand long waits");
     }
 
     #[test]
     fn waits_that_alternate_are_told_apart() {
         for pattern in [&[2_000, 5_000_000][..], &[5_000, 5_000, 1_000_000], &[1_000, 300_000, 300_000]] {
             for seed in 0..100 {
-                let learner = adult(Levels::default(), seed);
+                let learner = adult(0, 0, seed);
                 play(&learner, std::iter::repeat(5_000_000).take(10_000));
                 play(&learner, pattern.iter().copied().cycle().take(300));
                 let costs = play(&learner, pattern.iter().copied().cycle().take(30_000));
@@ -611,13 +606,13 @@ mod tests {
         }
     }
 
-    const NOVICE: Lesson =
-        Lesson { levels: Levels { backoff: 0, doubt: 0 }, hinted: false, skip: 0, reach: MAX_COST, credit: 0 };
+    const NOVICE: Lesson = Lesson { doubt: 0, hint: None, reach: MAX_COST, credit: 0 };
 
+    const SOON: Sleep = Sleep::Took(20_000);
     const LONG: Sleep = Sleep::Took(1_000_000);
 
     fn adaptive(history: u8, lesson: Lesson) -> Learner {
-        let learner = Learner::new(Spin::adaptive());
+        let learner = newborn(Levels::default(), 0);
         learner.history.set(history);
         learner.lesson().set(lesson);
         learner
@@ -632,7 +627,7 @@ mod tests {
     }
 
     /// All that a draw can lead to.
-    fn outcomes(draw: impl Fn(&Learner) -> u16) -> std::collections::BTreeSet<u16> {
+    fn outcomes<R: Ord>(draw: impl Fn(&Learner) -> R) -> std::collections::BTreeSet<R> {
         let draws = (0..u32::MAX).step_by(1 << 22).map(|seed| {
             let learner = adaptive(0, NOVICE);
             learner.random.set(seed);
@@ -642,9 +637,13 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_finds_the_token_earns_credit_and_clears_the_levels() {
-        let before = Lesson { levels: Levels { backoff: 3, doubt: 2 }, hinted: true, reach: 5_000, ..NOVICE };
-        let found = after(before, |learner| learner.looked(4_000, true));
+    fn a_look_that_finds_the_token_earns_credit_and_clears_all_doubt() {
+        let before = Lesson { doubt: 2, hint: Some(0), reach: 5_000, ..NOVICE };
+        let found = after(before, |learner| {
+            learner.ease.set(3);
+            learner.looked(4_000, true);
+            assert_eq!(learner.ease.get(), 0);
+        });
         assert_eq!(found, Lesson { reach: 9_000, credit: 36_000, ..NOVICE });
         let found = after(found, |learner| learner.looked(0, true));
         assert_eq!(found, Lesson { reach: 9_000, credit: 56_000, ..NOVICE });
@@ -655,50 +654,40 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_fails_spends_credit_and_then_backs_off() {
-        let rich = Lesson { reach: 5_000, credit: 9_000, ..NOVICE };
+    fn a_look_that_fails_spends_credit() {
+        let rich = Lesson { doubt: 7, reach: 5_000, credit: 9_000, ..NOVICE };
         let failed = after(rich, |learner| learner.looked(5_000, false));
         assert_eq!(failed, Lesson { credit: 4_000, ..rich });
+        let poor = Lesson { doubt: 7, ..NOVICE };
         // The same for one that was preempted, if it found the token or not.
-        assert_eq!(after(rich, |learner| learner.looked(20_001, true)).levels, Levels { backoff: 1, doubt: 0 });
-
-        let back_off = |learner: &Learner| {
-            learner.lesson().set(Lesson {
-                levels: Levels { backoff: 1, doubt: 7 },
-                reach: 1_000,
-                credit: 5_000,
-                ..NOVICE
-            });
-            learner.looked(5_000, false);
-            let lesson = learner.lesson().get();
-            assert_eq!(lesson, Lesson { levels: Levels { backoff: 2, doubt: 7 }, skip: lesson.skip, ..NOVICE });
-            lesson.skip
-        };
-        assert_eq!(outcomes(back_off), (1..=7).collect());
-        for backoff in [11, 12] {
-            let last = Lesson { levels: Levels { backoff, doubt: 0 }, ..NOVICE };
-            let last = after(last, |learner| learner.looked(5_000, false));
-            assert_eq!(last.levels.backoff, 12);
-            assert!((1..8192).contains(&last.skip));
+        assert_eq!(after(rich, |learner| learner.looked(20_001, true)), poor);
+        for credit in [0, 5_000] {
+            assert_eq!(after(Lesson { credit, ..rich }, |learner| learner.looked(5_000, false)), poor);
         }
     }
 
     #[test]
     fn a_hint_that_led_astray_adds_to_the_doubt() {
-        for (doubt, more) in [(4, 5), (10, 10)] {
-            let hinted = Lesson { levels: Levels { backoff: 3, doubt }, hinted: true, ..NOVICE };
+        for (doubt, more) in [(4, 5), (12, 12)] {
+            let hinted = Lesson { doubt, hint: Some(0), ..NOVICE };
             let failed = after(hinted, |learner| learner.looked(20_000, false));
-            assert_eq!((failed.levels, failed.hinted), (Levels { backoff: 4, doubt: more }, false));
+            assert_eq!(failed, Lesson { doubt: more, ..NOVICE });
         }
     }
 
     #[test]
-    fn a_pause_is_slept_through() {
-        let learner = adaptive(0, NOVICE);
+    fn who_has_neither_credit_nor_a_hint_does_not_look() {
+        let looks = |lesson| {
+            let learner = adaptive(0, lesson);
+            [(); 4].map(|()| learner.next_look())
+        };
+        assert_eq!(looks(NOVICE), [0; 4]);
+        assert_eq!(looks(Lesson { credit: 1, ..NOVICE }), [20_000; 4]);
+        assert_eq!(looks(Lesson { credit: 1, reach: 7_000, ..NOVICE }), [7_000; 4]);
+        assert_eq!(looks(Lesson { hint: Some(2), reach: 7_000, ..NOVICE }), [0, 0, 7_000, 7_000]);
+        let learner = adaptive(0, Lesson { hint: Some(0), ..NOVICE });
         learner.wake_up.set(8_000);
         assert_eq!(learner.next_look(), 16_000);
-        let learner = adaptive(0, Lesson { skip: 2, reach: 7_000, ..NOVICE });
-        assert_eq!([(); 4].map(|()| learner.next_look()), [0, 0, 7_000, 7_000]);
     }
 
     #[test]
@@ -717,7 +706,9 @@ mod tests {
         ] {
             for before in 0..HISTORIES as u8 {
                 let learner = adaptive(before, NOVICE);
-                waits.iter().for_each(|&(looked, sleep)| learner.waited(looked, sleep));
+                for &(looked, sleep) in &waits {
+                    learner.waited(looked, sleep);
+                }
                 assert_eq!(learner.history.get(), history, "{waits:?}");
             }
         }
@@ -725,51 +716,69 @@ mod tests {
 
     #[test]
     fn time_that_was_up_soon_says_nothing() {
-        let lesson = Lesson { skip: 80, reach: 5_000, credit: 9_000, ..NOVICE };
+        let lesson = Lesson { reach: 5_000, credit: 9_000, ..NOVICE };
         for looked in [None, Some(5_000)] {
             let learner = adaptive(3, lesson);
-            learner.waited(looked, Sleep::TimedOut(15_000));
+            assert!(!learner.waited(looked, Sleep::TimedOut(15_000)));
             assert_eq!((learner.history.get(), learner.lesson().get()), (3, lesson));
         }
     }
 
+    /// For how many waits one may calm down after a wait.
+    fn calms(history: u8, lesson: Lesson, next: Lesson, ease: u8, sleep: Sleep) -> std::collections::BTreeSet<u16> {
+        outcomes(|learner| {
+            learner.lessons().iter().for_each(|lesson| lesson.set(next));
+            learner.history.set(history);
+            learner.lesson().set(lesson);
+            learner.ease.set(ease);
+            learner.waited(None, sleep);
+            learner.calm.get()
+        })
+    }
+
     #[test]
-    fn settled_parkers_calm_down() {
-        let paused = Lesson { skip: 1_000, ..NOVICE };
-        let doubtful = |doubt| Lesson { levels: Levels { backoff: 0, doubt }, ..paused };
-        let soon = Sleep::Took(1_000);
-        let calm = |history, lesson: Lesson, sleep| {
-            outcomes(move |learner| {
-                learner.history.set(history);
-                let cell = learner.lesson();
-                cell.set(lesson);
-                learner.waited(None, sleep);
-                let calm = learner.calm.get();
-                // Unless a hint has cut it, as one in so many does: then the calm may be all of it.
-                let is_cut = sleep != LONG && cell.get().skip < 125;
-                assert!(cell.get().skip + calm == 1_000 || is_cut);
-                if is_cut && cell.get().skip == 0 {
-                    12
-                } else {
-                    calm
-                }
-            })
-        };
-        for (history, lesson, sleep) in
-            [(0, paused, LONG), (0, doubtful(10), soon), (2, doubtful(10), soon), (3, doubtful(10), soon)]
-        {
-            assert_eq!(calm(history, lesson, sleep), (12..36).collect());
+    fn parkers_calm_down_while_all_waits_are_long() {
+        for (ease, calm) in [(0, 0..1), (1, 1..3), (2, 2..6), (3, 4..12), (4, 8..24), (5, 16..48), (6, 32..96)] {
+            assert_eq!(calms(0, NOVICE, NOVICE, ease, LONG), calm.collect());
         }
-        for (history, lesson, sleep) in
-            [(1, paused, LONG), (2, paused, LONG), (3, doubtful(10), LONG), (0, doubtful(9), soon)]
-        {
-            assert_eq!(calm(history, lesson, sleep), [0].into());
+        let hinted = Lesson { hint: Some(1), ..NOVICE };
+        for (history, lesson, sleep) in [(1, NOVICE, LONG), (2, NOVICE, LONG), (0, hinted, LONG), (0, NOVICE, SOON)] {
+            assert_eq!(calms(history, lesson, NOVICE, 6, sleep), [0].into());
         }
 
         let learner = adaptive(0, NOVICE);
+        let news = [(); 8].map(|()| learner.waited(None, LONG));
+        assert_eq!(news, [true, true, true, true, true, true, false, false]);
+        assert_eq!(learner.ease.get(), 6);
+        learner.waited(Some(1), LONG);
+        assert_eq!(learner.ease.get(), 6);
+        learner.waited(None, SOON);
+        assert_eq!(learner.ease.get(), 0);
+    }
+
+    #[test]
+    fn parkers_rest_where_hints_lie() {
+        let doubtful = |doubt| Lesson { doubt, ..NOVICE };
+        let hinted = Lesson { hint: Some(1), ..doubtful(12) };
+        for (doubt, sleep) in [(6, LONG), (7, SOON), (12, SOON), (12, LONG)] {
+            for history in 1..4 {
+                let rest = calms(history, doubtful(doubt), doubtful(doubt), 0, sleep);
+                // A hint that is believed has it look instead.
+                assert!(rest.iter().all(|&rest| rest == 0 || (32..96).contains(&rest)));
+                assert!(rest.len() > 50, "{rest:?}");
+            }
+        }
+        for (lesson, next) in [(doubtful(5), doubtful(12)), (doubtful(12), doubtful(5)), (hinted, doubtful(12))] {
+            assert_eq!(calms(1, lesson, next, 0, SOON), [0].into());
+        }
+    }
+
+    #[test]
+    fn who_has_no_other_cpu_rests() {
+        let learner = adaptive(0, NOVICE);
         learner.rest();
         assert_eq!((0..100).take_while(|_| learner.is_calm()).count(), 64);
-        assert!(Learner::new(Spin::off()).is_calm());
+        assert!(fixed(Spin::off()).is_calm());
     }
 
     #[test]
@@ -810,10 +819,8 @@ mod tests {
         };
         let rich = Lesson { reach: 5_000, credit: 50_000, ..NOVICE };
         assert_eq!(refused(rich), Lesson { credit: 30_000, ..rich });
-        let hinted = Lesson { levels: Levels { backoff: 3, doubt: 2 }, hinted: true, credit: 20_000, ..NOVICE };
-        let backed_off = refused(hinted);
-        assert_eq!((backed_off.levels, backed_off.credit), (Levels { backoff: 4, doubt: 3 }, 0));
-        assert!((1..32).contains(&backed_off.skip));
+        let hinted = Lesson { doubt: 2, hint: Some(0), ..NOVICE };
+        assert_eq!(refused(hinted), Lesson { doubt: 3, ..NOVICE });
     }
 
     #[test]
@@ -851,35 +858,47 @@ mod tests {
 
     #[test]
     fn a_token_that_came_soon_is_a_hint() {
-        let skip = |skip, doubt, looked, sleep| {
+        let hints = |doubt, hint, looked, sleep| {
             outcomes(move |learner| {
                 learner.history.set(3);
                 let cell = learner.lesson();
-                let lesson = Lesson { levels: Levels { backoff: 9, doubt }, skip, ..NOVICE };
-                cell.set(lesson);
+                cell.set(Lesson { doubt, hint, ..NOVICE });
                 learner.waited(looked, sleep);
-                assert!(cell.get().hinted || cell.get() == lesson);
-                cell.get().skip
+                let lesson = cell.get();
+                assert_eq!(lesson, Lesson { doubt, hint: lesson.hint, ..NOVICE });
+                lesson.hint
             })
         };
-        let soon = Sleep::Took(20_000);
-        assert_eq!(skip(80, 0, None, soon), (0..10).collect());
-        assert_eq!(skip(9, 0, None, soon), (0..2).collect());
-        assert_eq!(skip(80, 1, None, soon), (0..10).chain([80]).collect());
-        // With a doubt of 3 in place of 9, and without.
-        assert_eq!(skip(80, 9, None, Sleep::Took(1_000)), (0..10).chain([80]).collect());
-        assert!(skip(80, 9, None, Sleep::Took(1_001)).len() <= 3);
-        assert_eq!(skip(80, 0, Some(1), soon), [80].into());
-        assert_eq!(skip(80, 0, None, Sleep::Took(20_001)), [80].into());
+        assert_eq!(hints(0, None, None, SOON), [Some(0), Some(1)].into());
+        assert_eq!(hints(1, None, None, SOON), [None, Some(0), Some(1)].into());
+        assert_eq!(hints(0, Some(7), None, SOON), [Some(7)].into());
+        assert_eq!(hints(0, None, Some(1), SOON), [None].into());
+        assert_eq!(hints(0, None, None, Sleep::Took(20_001)), [None].into());
+
+        let believed = |doubt| {
+            let learner = adaptive(3, NOVICE);
+            let believed = |_: &u32| {
+                learner.history.set(3);
+                learner.lesson().set(Lesson { doubt, ..NOVICE });
+                learner.waited(None, SOON);
+                learner.lessons()[3].get().hint.is_some()
+            };
+            (0..100_000).filter(believed).count()
+        };
+        for (doubt, least, most) in [(5, 2_900, 3_350), (6, 100_000, 100_001), (7, 49_000, 51_000), (12, 1_450, 1_700)]
+        {
+            let count = believed(doubt);
+            assert!((least..most).contains(&count), "{doubt}: {count}");
+        }
     }
 
     /// Between two threads, of which each puts the other one to sleep or finds it awake.
     #[test]
     fn two_that_put_each_other_to_sleep_find_out() {
         for wake_up in [5_000, 20_000, 40_000, 55_000] {
-            for (levels, by) in [(Levels::default(), 400), (Levels { backoff: 10, doubt: 10 }, 3_000)] {
+            for (doubt, ease, by) in [(0, 0, 60), (0, MAX_EASE, 2_000), (6, 0, 800), (MAX_DOUBT, MAX_EASE, 80_000)] {
                 for seed in 0..100 {
-                    let pair = [seed, !seed].map(|seed| (adult(levels, seed), Cell::new(true)));
+                    let pair = [seed, !seed].map(|seed| (adult(doubt, ease, seed), Cell::new(true)));
                     let mut known = FIRST_WAKE_UP;
                     let mut last_sleep = 0;
                     for turn in 0..2 * by {
@@ -902,7 +921,7 @@ mod tests {
                         }
                         last_sleep = if found { last_sleep } else { turn };
                     }
-                    assert!(last_sleep < by, "{wake_up} ns, {levels:?}, seed {seed}: {last_sleep}");
+                    assert!(last_sleep < by, "{wake_up} ns, doubt {doubt}, ease {ease}, seed {seed}: {last_sleep}");
                 }
             }
         }
@@ -910,22 +929,23 @@ mod tests {
 
     #[test]
     fn a_new_parker_starts_where_the_process_stands_and_teaches_it() {
-        let levels = [0x01, 0x23, 0x45, 0xAA].map(Levels::from_byte);
-        let prior = levels.map(Levels::to_byte);
-        assert_eq!(levels[1], Levels { backoff: 3, doubt: 2 });
-        let skips = outcomes(|learner| {
-            assert!(learner.is_young());
-            learner.grow(prior, 25_000, learner.random.get());
-            assert!(!learner.is_young());
-            assert_eq!([0, 1, 2, 3].map(|history| learner.lessons()[history].get().levels), levels);
-            assert_eq!(learner.cost(), 50_000);
-            assert!(learner.lessons()[3].get().skip < 1024);
-            learner.lessons()[1].get().skip
-        });
-        assert_eq!(skips, (0..8).collect());
+        let prior = Levels { doubts: [1, 2, 3, 12], ease: 4 };
+        let learner = Learner::new(Spin::adaptive(), prior, 25_000, 17);
+        assert_eq!([0, 1, 2, 3].map(|history| learner.lessons()[history].get().doubt), prior.doubts);
+        assert_eq!((learner.ease.get(), learner.cost()), (4, 50_000));
+        for (ease, calm) in [(0, 0..1), (1, 0..2), (4, 0..16), (6, 0..64)] {
+            let prior = Levels { ease, ..prior };
+            assert_eq!(outcomes(|learner| newborn(prior, learner.random.get()).calm.get()), calm.collect());
+        }
 
         let learner = adaptive(2, NOVICE);
-        assert_eq!(learner.teach([0x33; HISTORIES]), [0x33, 0x33, 0x22, 0x33]);
+        learner.ease.set(3);
+        assert_eq!(learner.teach(prior), Levels { doubts: [1, 2, 2, 12], ease: 3 });
+        assert_eq!(learner.teach(Levels::default()), Levels { doubts: [0; 4], ease: 1 });
+    }
+
+    fn fixed(spin: Spin) -> Learner {
+        Learner::new(spin, Levels { ease: MAX_EASE, ..Levels::default() }, FIRST_WAKE_UP, 0)
     }
 
     #[test]
@@ -937,29 +957,32 @@ mod tests {
             (Spin::bounded(Duration::from_secs(5)), u32::MAX),
             (Spin::bounded(Duration::MAX), u32::MAX),
         ] {
-            let learner = Learner::new(spin);
-            assert!(!learner.learns() && !learner.learns_from_success() && !learner.is_young());
+            let learner = fixed(spin);
+            assert!(!learner.learns() && !learner.learns_from_success());
+            assert_eq!(learner.calm.get(), 0);
             for found in [true, false] {
                 learner.looked(1, found);
-                learner.waited(Some(1), Sleep::Took(1));
+                assert!(!learner.waited(Some(1), Sleep::Took(1)));
                 assert_eq!(learner.history.get(), 0);
                 assert_eq!(learner.next_look(), nanos);
-                assert_eq!(learner.teach([0; HISTORIES]), [0; HISTORIES]);
             }
         }
     }
 
     #[test]
-    fn levels_survive_the_byte_and_approach_one_another() {
-        for backoff in 0..=MAX_BACKOFF {
+    fn levels_survive_their_bits() {
+        for ease in 0..=MAX_EASE {
             for doubt in 0..=MAX_DOUBT {
-                let levels = Levels { backoff, doubt };
-                assert_eq!(Levels::from_byte(levels.to_byte()), levels);
-                let from = Levels { backoff: 5, doubt: 5 };
-                let step = from.towards(levels);
-                let distance = |a: Levels| a.backoff.abs_diff(backoff).max(a.doubt.abs_diff(doubt));
-                assert_eq!(distance(step), distance(from).saturating_sub(1));
+                let levels = Levels { doubts: [doubt, 0, 3, MAX_DOUBT - doubt], ease };
+                assert_eq!(Levels::from_bits(levels.to_bits()), levels);
             }
         }
+        let most = Levels { doubts: [MAX_DOUBT; HISTORIES], ease: MAX_EASE };
+        assert_eq!(Levels::from_bits(u32::MAX), most);
+    }
+
+    #[test]
+    fn a_step_goes_one_further() {
+        assert_eq!([0, 4, 5, 6, 12].map(|to| step(5, to)), [4, 4, 5, 6, 6]);
     }
 }

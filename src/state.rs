@@ -213,25 +213,25 @@ pub(crate) struct Hint {
 }
 
 impl Hint {
-    pub(crate) const fn new(levels: [u8; 4], wake_up: u16) -> Self {
+    pub(crate) const fn new(wake_up: u16) -> Self {
         Self {
-            levels: std::sync::atomic::AtomicU32::new(u32::from_le_bytes(levels)),
+            levels: std::sync::atomic::AtomicU32::new(0),
             wake_up: std::sync::atomic::AtomicU16::new(wake_up),
             askers: std::sync::atomic::AtomicU32::new(0),
         }
     }
 
     // Relaxed, in all of them: no memory is reached through these numbers, and each stands for itself.
-    pub(crate) fn levels(&self) -> [u8; 4] {
-        self.levels.load(Ordering::Relaxed).to_le_bytes()
+    pub(crate) fn levels(&self) -> u32 {
+        self.levels.load(Ordering::Relaxed)
     }
 
     pub(crate) fn wake_up(&self) -> u16 {
         self.wake_up.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_levels(&self, levels: [u8; 4]) {
-        self.levels.store(u32::from_le_bytes(levels), Ordering::Relaxed);
+    pub(crate) fn set_levels(&self, levels: u32) {
+        self.levels.store(levels, Ordering::Relaxed);
     }
 
     pub(crate) fn set_wake_up(&self, wake_up: u16) {

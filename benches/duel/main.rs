@@ -70,7 +70,7 @@ fn run(options: &Options) -> Result<(), String> {
     let slices: usize = chosen.iter().map(|scenario| scenario.slices).sum();
     let bar = report::progress_bar(slices * options.rounds);
     let mut rows: Vec<Row> = Vec::new();
-    let mut random = fastrand::Rng::with_seed(1);
+    let mut random = fastrand::Rng::new();
     for scenario in &chosen {
         bar.set_message(scenario.name);
         let begin = rows.len();
