@@ -28,10 +28,10 @@
 //!   parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh and
 //!   Patt, MICRO 1991.)
 //! - Where all is settled, there is nothing to learn and no thinking about it: on a thread that sleeps long, all that a
-//!   wait touches is cold, and thinking would cost some ten per cent of it. After a long wait in a row of them, the
-//!   parker sleeps through one or two without reading the clock, whatever comes; then through twice as many, and so on,
-//!   up to 32 to 95. Where at least six looks in a row failed that hints led to, it does the last at once, and the next
-//!   hint stands for so many. And where looks pay time after time, one more of them teaches nothing.
+//!   wait touches is cold, and thinking costs a microsecond. After a few long waits in a row, the parker sleeps through
+//!   one or two without reading the clock, whatever comes; then through twice as many, and so on, up to 32 to 95. Where
+//!   at least six looks in a row failed that hints led to, it does the last at once, and the next hint stands for 64.
+//!   And where looks pay time after time, one more of them teaches nothing.
 //! - Those who look for longer than a microsecond or two are counted, and leave one CPU to the threads that they may be
 //!   waiting for. Where as many look already, a further look is refused, and counts as one that failed for `S`: of those
 //!   who wait, few get to look for long, and the others had better sleep.
@@ -99,8 +99,8 @@ pub(crate) const FIRST_WAKE_UP: u16 = 10_000;
 /// The shortest that looks become while there is credit.
 const MIN_REACH: u16 = 1_000;
 
-/// How much credit can be saved up, in units of `S`: what a change for the worse can cost before the parker begins to
-/// back off.
+/// How much credit can be saved up, in units of `S`: what a change for the worse can cost before the parker stops
+/// looking.
 const MAX_CREDIT: u32 = 3;
 
 /// The highest doubt.
@@ -274,8 +274,8 @@ impl Learner {
             lessons: Cell::new(prior.doubts.map(lesson)),
         };
         if learner.learns() {
-            // Where those before it were calm, it is too, but not at each point of its youth: else parkers that live
-            // for a few waits would never learn.
+            // Where those before it were calm, it is too. For an even draw: or else of parkers that live for a few waits,
+            // none would ever learn.
             learner.calm.set(learner.draw(1 << prior.ease));
         }
         learner
