@@ -258,8 +258,8 @@ impl<W: Wait> AtomicParker<W> {
 
     /// The slow path of every park: sleeps for the token, after the fast path found none.
     ///
-    /// Inlined into each kind of park, so that one without a deadline, of a parker that does not look, runs through
-    /// little code: a thread that slept long finds all of it cold.
+    /// Inlined into each kind of park, as the slow paths of this crate are into it, so that one without a deadline, of a
+    /// parker that does not look, runs through little code in one place: a thread that slept long finds all of it cold.
     #[inline(always)]
     pub(crate) fn sleep(&self, deadline: Option<Instant>, sleepers: Sleepers) -> bool {
         let mut expired = sync::has_passed(deadline);

@@ -298,12 +298,11 @@ impl<W: Wait> Parker<W> {
         let learner = &self.learner;
         let budget = learner.next_look();
         let mut looked = None;
-        if budget > 0 {
-            // Not before it has to know: the first answer takes a process longer than many sleeps.
-            if sync::other_cpus() == 0 {
-                learner.rest();
-                return self.inner().sleep(deadline, Sleepers::One);
-            }
+        // Not asked before it matters: the first answer takes a process longer than many sleeps.
+        let is_hopeless = budget > 0 && sync::other_cpus() == 0;
+        if is_hopeless {
+            learner.rest();
+        } else if budget > 0 {
             match self.look(budget, deadline, glanced) {
                 Look::Found(start) => {
                     if learner.learns_from_success() {
@@ -326,8 +325,8 @@ impl<W: Wait> Parker<W> {
                 Look::Refused => learner.was_refused(),
             }
         }
-        // A fixed policy learns nothing from the time.
-        let start = learner.learns().then(|| {
+        // A fixed policy learns nothing from the time, nor does one without a second CPU.
+        let start = (learner.learns() && !is_hopeless).then(|| {
             self.shared.wake_time().ask();
             sync::clock()
         });

@@ -42,7 +42,8 @@ impl Condvar {
 }
 
 impl Wait for Condvar {
-    #[inline]
+    // Always, as long as it is: see `AtomicParker::sleep`.
+    #[inline(always)]
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let mut asleep = lock(&self.asleep);
         *asleep += 1;

@@ -24,7 +24,8 @@ use crate::sync::parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
 pub struct ParkingLot;
 
 impl Wait for ParkingLot {
-    #[inline]
+    // Always, as long as it is: see `AtomicParker::sleep`.
+    #[inline(always)]
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let key = sleeper.key().address();
         // SAFETY: The key is the address of a state byte that `sleeper` borrows, so nothing else can queue threads
