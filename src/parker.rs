@@ -298,35 +298,36 @@ impl<W: Wait> Parker<W> {
         let learner = &self.learner;
         let budget = learner.next_look();
         let mut looked = None;
-        // Not asked before it matters: the first answer takes a process longer than many sleeps.
-        let is_hopeless = budget > 0 && sync::other_cpus() == 0;
-        if is_hopeless {
-            learner.rest();
-        } else if budget > 0 {
-            match self.look(budget, deadline, glanced) {
-                Look::Found(start) => {
-                    if learner.learns_from_success() {
-                        // The clock is read again: the look may have been preempted since the last time.
-                        let took = start.map_or(0, nanos_since);
-                        learner.looked(took, true);
-                        share(learner);
-                        learner.waited(Some(took), Sleep::Spared);
+        if budget > 0 {
+            // Not asked before it matters: the first answer takes a process longer than many sleeps.
+            if sync::other_cpus() == 0 {
+                learner.rest();
+            } else {
+                match self.look(budget, deadline, glanced) {
+                    Look::Found(start) => {
+                        if learner.learns_from_success() {
+                            // The clock is read again: the look may have been preempted since the last time.
+                            let took = start.map_or(0, nanos_since);
+                            learner.looked(took, true);
+                            share(learner);
+                            learner.waited(Some(took), Sleep::Spared);
+                        }
+                        return true;
                     }
-                    return true;
-                }
-                Look::Failed(took) => {
-                    looked = Some(took);
-                    learner.looked(took, false);
-                    // That a deadline cut it short is nothing for others to know.
-                    if took >= budget {
-                        share(learner);
+                    Look::Failed(took) => {
+                        looked = Some(took);
+                        learner.looked(took, false);
+                        // That a deadline cut it short is nothing for others to know.
+                        if took >= budget {
+                            share(learner);
+                        }
                     }
+                    Look::Refused => learner.was_refused(),
                 }
-                Look::Refused => learner.was_refused(),
             }
         }
-        // A fixed policy learns nothing from the time, nor does one without a second CPU.
-        let start = (learner.learns() && !is_hopeless).then(|| {
+        // A fixed policy learns nothing from the time.
+        let start = learner.learns().then(|| {
             self.shared.wake_time().ask();
             sync::clock()
         });
@@ -549,7 +550,9 @@ mod tests {
 
     #[test]
     fn a_sleep_is_described_as_it_was() {
-        let parker = Parker::new();
+        // One that knows nothing from other tests in this process.
+        let learner = Learner::new(Spin::adaptive(), Levels::default(), FIRST_WAKE_UP, 0);
+        let parker = Parker { learner, ..Parker::new() };
         let wake_time = parker.shared.wake_time();
         let start = sync::clock();
         let told = |time: u32| {
