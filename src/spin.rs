@@ -30,7 +30,7 @@
 //! - Where all is settled, there is nothing to learn and no thinking about it: on a thread that sleeps long, all that a
 //!   wait touches is cold, and thinking costs a microsecond. After a few long waits in a row, the parker sleeps through
 //!   one or two without reading the clock, whatever comes; then through twice as many, and so on, up to 32 to 95. Where
-//!   at least six looks in a row failed that hints led to, it does the last at once, and the next hint stands for 64.
+//!   six looks in a row failed that hints led to, a further hint that it does not believe has it do the last at once, and the next hint stands for 64.
 //!   And where looks pay time after time, one more of them teaches nothing.
 //! - Those who look for longer than a microsecond or two are counted, and leave one CPU to the threads that they may be
 //!   waiting for. Where as many look already, a further look is refused, and counts as one that failed for `S`: of those
@@ -412,7 +412,8 @@ impl Learner {
         if sleep != Sleep::Spared {
             self.slept(looked.is_some(), soon, cost);
         }
-        let had_doubts = self.is_doubtful();
+        // A short wait, and its hint was not believed. Long ones have no hint, so they say nothing of whether hints lie.
+        let had_doubts = soon && self.is_doubtful();
         self.history.set((self.history.get() * 2 + u8::from(soon)) % HISTORIES as u8);
         if had_doubts && self.is_doubtful() {
             self.calm_down(REST);
@@ -522,7 +523,8 @@ mod tests {
                 continue;
             }
             let budget = learner.next_look();
-            let found = wait <= budget;
+            // Who does not look does not find, however short the wait is.
+            let found = budget > 0 && wait <= budget;
             let look = budget.min(wait);
             costs.ours += u64::from(look);
             if found && !learner.learns_from_success() {
@@ -760,9 +762,9 @@ mod tests {
     fn parkers_rest_where_hints_lie() {
         let doubtful = |doubt| Lesson { doubt, ..NOVICE };
         let hinted = Lesson { hint: Some(1), ..doubtful(12) };
-        for (doubt, sleep) in [(6, LONG), (7, SOON), (12, SOON), (12, LONG)] {
-            for history in 1..4 {
-                let rest = calms(history, doubtful(doubt), doubtful(doubt), 0, sleep);
+        for doubt in [7, 12] {
+            for history in 0..4 {
+                let rest = calms(history, doubtful(doubt), doubtful(doubt), 0, SOON);
                 // A hint that is believed has it look instead.
                 assert!(rest.iter().all(|&rest| rest == 0 || (32..96).contains(&rest)));
                 assert!(rest.len() > 50, "{rest:?}");
@@ -770,6 +772,9 @@ mod tests {
         }
         for (lesson, next) in [(doubtful(5), doubtful(12)), (doubtful(12), doubtful(5)), (hinted, doubtful(12))] {
             assert_eq!(calms(1, lesson, next, 0, SOON), [0].into());
+        }
+        for history in 1..4 {
+            assert_eq!(calms(history, doubtful(12), doubtful(12), 0, LONG), [0].into());
         }
     }
 
@@ -908,7 +913,7 @@ mod tests {
                         let wait = 200 + if pair[1 - turn % 2].1.get() { wake_up } else { 0 };
                         let calm = learner.is_calm();
                         let budget = if calm { 0 } else { learner.next_look() };
-                        let found = wait <= budget;
+                        let found = budget > 0 && wait <= budget;
                         asleep.set(!found);
                         let looked = (budget > 0).then_some(wait.min(budget));
                         if let Some(look) = looked {
