@@ -30,8 +30,8 @@
 //! - Where all is settled, there is nothing to learn and no thinking about it: on a thread that sleeps long, all that a
 //!   wait touches is cold, and thinking costs a microsecond. After a few long waits in a row, the parker sleeps through
 //!   one or two without reading the clock, whatever comes; then through twice as many, and so on, up to 32 to 95. Where
-//!   six looks in a row failed that hints led to, a further hint that it does not believe has it do the last at once, and the next hint stands for 64.
-//!   And where looks pay time after time, one more of them teaches nothing.
+//!   six looks in a row failed that hints led to, each further hint that it does not believe has it do the last at once,
+//!   and the next hint stands for 64. And where looks pay time after time, one more of them teaches nothing.
 //! - Those who look for longer than a microsecond or two are counted, and leave one CPU to the threads that they may be
 //!   waiting for. Where as many look already, a further look is refused, and counts as one that failed for `S`: of those
 //!   who wait, few get to look for long, and the others had better sleep.
