@@ -20,7 +20,7 @@ pub(crate) mod futex;
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
 pub(crate) use rustix::thread::futex;
 
-pub(crate) use imp::{atomic, now, Condvar};
+pub(crate) use imp::{atomic, clock, now, Condvar};
 pub(crate) use imp::{local, Mutex, MutexGuard};
 
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
@@ -36,6 +36,12 @@ mod imp {
     }
 
     pub(crate) use now as start_of_timeout;
+
+    /// A clock of 32 bits, in nanoseconds, that starts anew every 4.3 s: what fits into an atomic everywhere.
+    pub(crate) fn clock() -> u32 {
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        START.get_or_init(now).elapsed().as_nanos() as u32
+    }
 
     pub(crate) fn ask_for_other_cpus() -> u32 {
         match std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32) {
@@ -120,12 +126,6 @@ pub(crate) fn other_cpus() -> u32 {
 #[inline]
 pub(crate) fn known_other_cpus() -> u32 {
     OTHER_CPUS.get().copied().unwrap_or(0)
-}
-
-/// A clock of 32 bits, in nanoseconds, that starts anew every 4.3 s: what fits into an atomic everywhere.
-pub(crate) fn clock() -> u32 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(now).elapsed().as_nanos() as u32
 }
 
 /// Locks a mutex whose data cannot be left half-changed, so that poison means nothing.

@@ -19,6 +19,12 @@ model::lazy_static! {
     static ref ALL_DEADLINES_PASSED: Alarm = Alarm::new();
 }
 
+/// Stands still for those who learn from the time. Not a step of the model: whether a parker looks at it depends on what
+/// the executions before have taught the process.
+pub(crate) fn clock() -> u32 {
+    0
+}
+
 pub(crate) fn now() -> Instant {
     if ALL_DEADLINES_PASSED.has_gone_off() {
         start_of_timeout() + Duration::from_secs(1 << 32)
