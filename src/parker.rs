@@ -299,31 +299,27 @@ impl<W: Wait> Parker<W> {
         let budget = learner.next_look();
         let mut looked = None;
         if budget > 0 {
-            // Not asked before it matters: the first answer takes a process longer than many sleeps.
-            if sync::other_cpus() == 0 {
-                learner.rest();
-            } else {
-                match self.look(budget, deadline, glanced) {
-                    Look::Found(start) => {
-                        if learner.learns_from_success() {
-                            // The clock is read again: the look may have been preempted since the last time.
-                            let took = start.map_or(0, nanos_since);
-                            learner.looked(took, true);
-                            share(learner);
-                            learner.waited(Some(took), Sleep::Spared);
-                        }
-                        return true;
+            match self.look(budget, deadline, glanced) {
+                Look::Found(start) => {
+                    if learner.learns_from_success() {
+                        // The clock is read again: the look may have been preempted since the last time.
+                        let took = start.map_or(0, nanos_since);
+                        learner.looked(took, true);
+                        share(learner);
+                        learner.waited(Some(took), Sleep::Spared);
                     }
-                    Look::Failed(took) => {
-                        looked = Some(took);
-                        learner.looked(took, false);
-                        // That a deadline cut it short is nothing for others to know.
-                        if took >= budget {
-                            share(learner);
-                        }
-                    }
-                    Look::Refused => learner.was_refused(),
+                    return true;
                 }
+                Look::Failed(took) => {
+                    looked = Some(took);
+                    learner.looked(took, false);
+                    // That a deadline cut it short is nothing for others to know.
+                    if took >= budget {
+                        share(learner);
+                    }
+                }
+                Look::Refused => learner.was_refused(),
+                Look::Alone => learner.rest(),
             }
         }
         // A fixed policy learns nothing from the time.
@@ -423,6 +419,8 @@ enum Look {
     Failed(u32),
     /// As many look already as may.
     Refused,
+    /// There is no other CPU, from which a token could come meanwhile.
+    Alone,
 }
 
 impl<W> Parker<W> {
@@ -447,11 +445,16 @@ impl<W> Parker<W> {
     ///
     /// The first microsecond or two are not counted, and not looked through again after a [`glance`](Parker::glance).
     fn look(&self, budget: u32, deadline: Option<Instant>, glanced: bool) -> Look {
+        // Not asked before there is reason to look: the first answer takes a process longer than many sleeps.
+        let other_cpus = sync::other_cpus();
+        if other_cpus == 0 {
+            return Look::Alone;
+        }
         if deadline.is_none() && !glanced && self.glance() {
             return Look::Found(None);
         }
         // One who learns leaves a CPU to those that it may be waiting for.
-        let most = if self.learner.learns() { sync::known_other_cpus() } else { u32::MAX };
+        let most = if self.learner.learns() { other_cpus } else { u32::MAX };
         let Some(_looker) = LOOKERS.join(most) else {
             return Look::Refused;
         };

@@ -106,11 +106,12 @@ const MAX_CREDIT: u32 = 3;
 /// The highest doubt.
 const MAX_DOUBT: u8 = 12;
 
-/// How many waits those who rest sleep through without a thought, half as many more or less.
-const REST: u16 = 64;
-
-/// From this doubt on, a parker rests: at this one, a hint is one of [`REST`] that is believed.
+/// From this doubt on, a parker rests.
 const RESTING_DOUBT: u8 = 6;
+
+/// How many waits those who rest sleep through without a thought, half as many more or less: at the doubt at which that
+/// begins, one hint of so many is believed.
+const REST: u16 = 1 << RESTING_DOUBT;
 
 /// The highest ease: who has seen none but long waits for long rests as well.
 const MAX_EASE: u8 = 6;

@@ -124,7 +124,7 @@ pub(crate) fn other_cpus() -> u32 {
 
 /// As [`other_cpus`], as far as it is known without asking.
 #[inline]
-pub(crate) fn known_other_cpus() -> u32 {
+fn known_other_cpus() -> u32 {
     OTHER_CPUS.get().copied().unwrap_or(0)
 }
 
