@@ -1,7 +1,7 @@
 //! All contenders in turn, in short slices, round after round: `cargo bench --bench duel --features futex,parking_lot`.
 //!
-//! On a shared machine absolute times drift by tens of per cent within minutes. So each round takes one slice of every
-//! contender, ratios are taken within a round, and the table shows their median and quartiles. A ratio is against the
+//! On a shared machine absolute times drift by tens of per cent within minutes. So each round takes slices of every
+//! contender in turn, ratios are taken within a round, and the table shows their median and quartiles. A ratio is against the
 //! best peer of its row: the one of crossbeam, `parking` and std whose median is the lowest.
 //!
 //! Options, after `--`: names of scenarios (parts of them do), `--rounds N`, `--out DIR` for `duel.json` and
@@ -13,7 +13,7 @@ mod report;
 mod scenarios;
 
 use contenders::{for_each_contender, Contender, Kind};
-use scenarios::{scenarios, Scenario, What};
+use scenarios::{scenarios, Measured, Scenario};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,9 +25,6 @@ pub struct Row {
     /// The name, the kind and the value of each round.
     pub contenders: Vec<(&'static str, Kind, Vec<f64>)>,
 }
-
-/// Measures one slice of one contender.
-type Slice = fn(&What) -> Vec<f64>;
 
 struct Options {
     names: Vec<String>,
@@ -75,19 +72,15 @@ fn run(options: &Options) -> Result<(), String> {
         bar.set_message(scenario.name);
         let begin = rows.len();
         rows.extend(scenario.values.iter().map(|&(name, aim)| Row { name, aim, contenders: Vec::new() }));
-        let mut contenders: Vec<(&'static str, Kind, Slice)> = Vec::new();
+        let mut contenders: Vec<Measured> = Vec::new();
         for_each_contender!(C => if C::KIND != Kind::Floor || scenario.with_floor {
-            contenders.push((C::NAME, C::KIND, scenarios::slice::<C>));
+            contenders.push(Measured::new::<C>());
         });
         for row in &mut rows[begin..] {
-            row.contenders.extend(contenders.iter().map(|&(name, kind, _)| (name, kind, Vec::new())));
+            row.contenders.extend(contenders.iter().map(|contender| (contender.name, contender.kind, Vec::new())));
         }
-        let mut order: Vec<usize> = (0..contenders.len()).collect();
         for _ in 0..options.rounds * scenario.slices {
-            // What comes before a slice may matter: one that shares code with it leaves it in the caches.
-            random.shuffle(&mut order);
-            for &number in &order {
-                let values = (contenders[number].2)(&scenario.what);
+            for (number, values) in scenarios::measure(&scenario.what, &contenders, &mut random) {
                 for (row, value) in rows[begin..].iter_mut().zip(values) {
                     row.contenders[number].2.push(value);
                 }

@@ -1,7 +1,7 @@
 //! What is measured: each scenario once, over any contender, in slices of some milliseconds.
 
 use crate::contenders::place::Place;
-use crate::contenders::Contender;
+use crate::contenders::{Contender, Kind};
 use hdrhistogram::Histogram;
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -36,6 +36,14 @@ pub enum What {
         count: usize,
         parks_per_parker: usize,
     },
+    /// The waker sleeps for so many nanoseconds before each wake-up; the contenders take turns of [`TURN`] parks, so
+    /// often, on one and the same thread. For waits so long that each park is on cold caches, where threads and slices
+    /// differ more from each other than contenders do.
+    LongWaits {
+        place: Place,
+        asleep: u64,
+        turns: usize,
+    },
     Ring,
     FanOut,
 }
@@ -52,9 +60,7 @@ pub fn scenarios() -> Vec<Scenario> {
         let slices = match what {
             What::Ring | What::RoundTrip { busy_threads: 1.., .. } => 24,
             What::RoundTrip { place: Place::OneCore(_), .. } => 12,
-            // On cores that were idle for long, all caches are cold, and no two wake-ups alike.
-            What::WakeUps { waits: [Wait::Asleep(5_000_000)], .. } => 24,
-            What::FanOut | What::WakeUps { waits: [Wait::Asleep(_)], .. } => 12,
+            What::FanOut | What::LongWaits { .. } | What::WakeUps { waits: [Wait::Asleep(_)], .. } => 12,
             _ => 4,
         };
         all.push(Scenario { name, what, values, slices, with_floor });
@@ -91,10 +97,10 @@ pub fn scenarios() -> Vec<Scenario> {
                 add("round trip, free", what, true, &[("round trip, free", Some(0.005))]);
                 add("ring", What::Ring, false, &[("ring of 8 threads, one token: a hop", Some(1.05))]);
                 add("fan out", What::FanOut, false, &[("one wakes 8 and waits for them", Some(1.05))]);
-                let what = wake_ups(place, &[Wait::Asleep(500_000)], 200);
+                let what = What::LongWaits { place, asleep: 500_000, turns: 12 };
                 let values = &[("every 500 µs: latency", None), ("every 500 µs: CPU per park", Some(1.05))];
                 add("every 500", what, false, values);
-                let what = wake_ups(place, &[Wait::Asleep(5_000_000)], 30);
+                let what = What::LongWaits { place, asleep: 5_000_000, turns: 6 };
                 add(
                     "every 5 ms",
                     what,
@@ -114,17 +120,55 @@ pub fn scenarios() -> Vec<Scenario> {
     all
 }
 
+/// A contender, with its type taken away.
+pub struct Measured {
+    pub name: &'static str,
+    pub kind: Kind,
+    slice: fn(&What) -> Vec<f64>,
+    sides: fn() -> (WaitSide, SignalSide),
+}
+
+type WaitSide = Box<dyn Fn()>;
+type SignalSide = Box<dyn Fn() + Send>;
+
+impl Measured {
+    pub fn new<C: Contender>() -> Self {
+        let sides = || -> (WaitSide, SignalSide) {
+            let (parker, unparker) = C::pair();
+            (Box::new(move || C::wait(&parker)), Box::new(move || C::signal(&unparker)))
+        };
+        Self { name: C::NAME, kind: C::KIND, slice: slice::<C>, sides }
+    }
+}
+
+/// Measures all contenders in a new order. What comes before a slice may matter: one that shares code with it leaves it
+/// in the caches.
+///
+/// Returns the number of a contender and one value for each of the scenario's, as often for each.
+pub fn measure(what: &What, contenders: &[Measured], random: &mut fastrand::Rng) -> Vec<(usize, Vec<f64>)> {
+    let mut shuffled = || {
+        let mut order: Vec<usize> = (0..contenders.len()).collect();
+        random.shuffle(&mut order);
+        order
+    };
+    match *what {
+        What::LongWaits { place, asleep, turns } => {
+            let order: Vec<usize> = (0..turns).flat_map(|_| shuffled()).collect();
+            long_waits(place, &Wait::Asleep(asleep), contenders, &order)
+        }
+        _ => shuffled().into_iter().map(|number| (number, (contenders[number].slice)(what))).collect(),
+    }
+}
+
 /// Measures one slice; returns one value for each of the scenario's.
-pub fn slice<C: Contender>(what: &What) -> Vec<f64> {
+fn slice<C: Contender>(what: &What) -> Vec<f64> {
     match *what {
         What::Token => vec![token::<C>()],
         What::RoundTrip { place, count, busy_threads } => {
             beside_busy_threads(place, busy_threads, || vec![round_trip::<C>(place, count)])
         }
-        What::WakeUps { place, waits, count, parks_per_parker } => {
-            let (latency, cpu) = wake_ups::<C>(place, waits, count, parks_per_parker);
-            vec![latency, cpu]
-        }
+        What::WakeUps { place, waits, count, parks_per_parker } => wake_ups::<C>(place, waits, count, parks_per_parker),
+        What::LongWaits { .. } => unreachable!("not in slices of one contender"),
         What::Ring => vec![ring::<C>()],
         What::FanOut => vec![fan_out::<C>()],
     }
@@ -189,55 +233,125 @@ fn round_trip<C: Contender>(place: Place, count: u32) -> f64 {
     nanos_each(time, count)
 }
 
+/// Wake-ups, one after the other: the next begins when the sleeper has returned from the last.
+struct WakeUps {
+    begin: Instant,
+    sent: AtomicU64,
+    received: AtomicUsize,
+}
+
+impl WakeUps {
+    fn new() -> Self {
+        Self { begin: Instant::now(), sent: AtomicU64::new(0), received: AtomicUsize::new(0) }
+    }
+
+    fn now(&self) -> u64 {
+        self.begin.elapsed().as_nanos() as u64
+    }
+
+    /// Returns how many nanoseconds after the wake-up `wait` returned.
+    fn receive(&self, wait: impl FnOnce()) -> u64 {
+        wait();
+        let latency = self.now().saturating_sub(self.sent.load(Ordering::Acquire));
+        self.received.fetch_add(1, Ordering::Release);
+        latency
+    }
+
+    fn send(&self, before: &Wait, signal: impl FnOnce()) {
+        let received = self.received.load(Ordering::Acquire);
+        match *before {
+            Wait::Asleep(nanos) => thread::sleep(Duration::from_nanos(nanos)),
+            Wait::Busy(nanos) => {
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_nanos(nanos) {
+                    spin_loop();
+                }
+            }
+        }
+        self.sent.store(self.now(), Ordering::Release);
+        signal();
+        while self.received.load(Ordering::Acquire) == received {
+            spin_loop();
+        }
+    }
+}
+
+struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    fn new() -> Self {
+        Self(Histogram::new_with_bounds(1, 10_000_000_000, 3).expect("the bounds are in order"))
+    }
+
+    fn record(&mut self, nanos: u64) {
+        self.0.saturating_record(nanos.max(1));
+    }
+
+    fn median(&self) -> f64 {
+        self.0.value_at_quantile(0.5) as f64
+    }
+}
+
 /// Returns the median of the latencies after the first wait of the pattern, and the CPU time per park.
-fn wake_ups<C: Contender>(place: Place, waits: &'static [Wait], count: usize, parks_per_parker: usize) -> (f64, f64) {
-    let begin = Instant::now();
-    let sent = AtomicU64::new(0);
-    let received = AtomicUsize::new(0);
+fn wake_ups<C: Contender>(place: Place, waits: &'static [Wait], count: usize, parks_per_parker: usize) -> Vec<f64> {
     let mut total_cpu = 0.0;
-    let mut latencies = Histogram::<u64>::new_with_bounds(1, 10_000_000_000, 3).expect("the bounds are in order");
+    let mut latencies = Latencies::new();
     let mut done = 0;
     while done < count {
         let parks = parks_per_parker.min(count - done);
-        received.store(0, Ordering::Relaxed);
-        let cpu = place.run(
+        let wake_ups = WakeUps::new();
+        total_cpu += place.run(
             C::pair,
             |parker, _| {
                 let cpu = thread_cpu_nanos();
                 for number in 0..parks {
-                    C::wait(&parker);
-                    let now = begin.elapsed().as_nanos() as u64;
-                    let latency = now.saturating_sub(sent.load(Ordering::Acquire));
+                    let latency = wake_ups.receive(|| C::wait(&parker));
                     if number % waits.len() == 0 {
-                        latencies.saturating_record(latency.max(1));
+                        latencies.record(latency);
                     }
-                    received.store(number + 1, Ordering::Release);
                 }
                 thread_cpu_nanos() - cpu
             },
             |_, peer| {
                 for number in 0..parks {
-                    match waits[number % waits.len()] {
-                        Wait::Asleep(nanos) => thread::sleep(Duration::from_nanos(nanos)),
-                        Wait::Busy(nanos) => {
-                            let start = Instant::now();
-                            while start.elapsed() < Duration::from_nanos(nanos) {
-                                spin_loop();
-                            }
-                        }
-                    }
-                    sent.store(begin.elapsed().as_nanos() as u64, Ordering::Release);
-                    C::signal(&peer);
-                    while received.load(Ordering::Acquire) <= number {
-                        spin_loop();
-                    }
+                    wake_ups.send(&waits[number % waits.len()], || C::signal(&peer));
                 }
             },
         );
-        total_cpu += cpu;
         done += parks;
     }
-    (latencies.value_at_quantile(0.5) as f64, total_cpu / count as f64)
+    vec![latencies.median(), total_cpu / count as f64]
+}
+
+/// How many parks of one contender follow each other in [`What::LongWaits`]. Enough that to read the clock of the
+/// thread, which is a system call, does not matter.
+const TURN: usize = 10;
+
+/// Returns for each turn in `order` the median of the latencies, and the CPU time per park.
+fn long_waits(place: Place, before: &Wait, contenders: &[Measured], order: &[usize]) -> Vec<(usize, Vec<f64>)> {
+    let wake_ups = WakeUps::new();
+    place.run(
+        || contenders.iter().map(|contender| (contender.sides)()).unzip::<_, _, Vec<_>, Vec<_>>(),
+        |waits, _| {
+            // The first park on a thread may have to set up what belongs to the thread.
+            waits.iter().for_each(|wait| _ = wake_ups.receive(wait));
+            let turn = |&number: &usize| {
+                let mut latencies = Latencies::new();
+                let cpu = thread_cpu_nanos();
+                for _ in 0..TURN {
+                    latencies.record(wake_ups.receive(&waits[number]));
+                }
+                let cpu = thread_cpu_nanos() - cpu;
+                (number, vec![latencies.median(), cpu / TURN as f64])
+            };
+            order.iter().map(turn).collect()
+        },
+        |_, signals| {
+            let all = 0..signals.len();
+            let turns = order.iter().flat_map(|&number| [number; TURN]);
+            all.chain(turns).for_each(|number| wake_ups.send(before, &signals[number]));
+        },
+    )
 }
 
 /// Starts threads with a pair each, and returns their unparkers: a pair must be made where it is parked on.
