@@ -1,6 +1,6 @@
 use crate::atomic_parker::{AtomicParker, Sleepers};
 use crate::spin::{Learner, Levels, Sleep, Spin, FIRST_WAKE_UP, LONGEST_LOOK};
-use crate::state::{Hint, Lookers, ParkState};
+use crate::state::{Hint, Lookers, ParkState, Wake};
 use crate::sync;
 use crate::unparker::{Shared, Unparker};
 use crate::wait::{self, Wait};
@@ -324,7 +324,8 @@ impl<W: Wait> Parker<W> {
         }
         // A fixed policy learns nothing from the time.
         let start = learner.learns().then(|| {
-            self.shared.wake_time().ask();
+            // On a CPU without a number, as on one that no waker is on.
+            self.shared.wake_time().ask(sync::cpu().unwrap_or(u32::MAX >> 1));
             sync::clock()
         });
         let found = self.inner().sleep(deadline, Sleepers::One);
@@ -340,15 +341,18 @@ impl<W: Wait> Parker<W> {
     #[inline]
     fn slept_since(&self, start: u32, found: bool) -> Sleep {
         let until = |time: u32| time.wrapping_sub(start);
-        match self.shared.wake_time().take().map(until) {
+        match self.shared.wake_time().take() {
             _ if !found => Sleep::TimedOut(until(sync::clock())),
-            // Of other wake-ups it is of no interest how long they took: they are spared the clock.
-            Some(came) if came <= LONGEST_LOOK => {
-                share_wake_up(&self.learner, until(sync::clock()).saturating_sub(came));
+            Wake::SameCpu => Sleep::GaveWay,
+            Wake::Unknown => Sleep::Took(until(sync::clock())),
+            Wake::At(time) => {
+                let came = until(time);
+                // Of other wake-ups it is of no interest how long they took: they are spared the clock.
+                if came <= LONGEST_LOOK {
+                    share_wake_up(&self.learner, came, until(sync::clock()).saturating_sub(came));
+                }
                 Sleep::Took(came)
             }
-            Some(came) => Sleep::Took(came),
-            None => Sleep::Took(until(sync::clock())),
         }
     }
 
@@ -380,9 +384,9 @@ fn learner(spin: Spin) -> Learner {
     Learner::new(spin, Levels::from_bits(PRIOR.levels()), PRIOR.wake_up(), PRIOR.seed())
 }
 
-/// Tells the process of one more wake-up, that took so long.
-fn share_wake_up(learner: &Learner, took: u32) {
-    if let Some(news) = learner.woke_up(PRIOR.wake_up(), took) {
+/// Tells the process of one more wake-up: when the token came, and how long after that.
+fn share_wake_up(learner: &Learner, came: u32, delay: u32) {
+    if let Some(news) = learner.woke_up(PRIOR.wake_up(), came, delay) {
         PRIOR.set_wake_up(news);
     }
 }
@@ -506,16 +510,17 @@ impl<W: RefUnwindSafe> RefUnwindSafe for Parker<W> {}
 mod tests {
     use super::*;
     use crate::wait::{Key, Sleeper};
-    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::Waker;
 
-    /// Each sleep sets the token at once, and then takes its time to wake up.
-    struct WakesItself(OnceLock<Box<dyn Fn() + Send + Sync>>);
+    /// Each sleep says that it has begun, and takes its time to wake up.
+    #[derive(Default)]
+    struct SaysWhenAsleep(AtomicBool);
 
-    impl Wait for WakesItself {
+    impl Wait for SaysWhenAsleep {
         fn wait(&self, _: &Sleeper<'_>) {
             let start = Instant::now();
-            (self.0.get().unwrap())();
+            self.0.store(true, Ordering::Release);
             while start.elapsed() < Duration::from_millis(1) {
                 std::hint::spin_loop();
             }
@@ -530,7 +535,7 @@ mod tests {
             return;
         }
         type Wake = Box<dyn Fn() + Send + Sync>;
-        type Unpark = fn(Unparker<Arc<WakesItself>>) -> Wake;
+        type Unpark = fn(Unparker<Arc<SaysWhenAsleep>>) -> Wake;
         let ways: [Unpark; 3] = [
             |unparker| Box::new(move || assert!(unparker.unpark())),
             |unparker| Box::new(move || assert_eq!(unparker.notify(), ParkState::Parked)),
@@ -540,14 +545,26 @@ mod tests {
             },
         ];
         for way in ways {
-            let wait = Arc::new(WakesItself(OnceLock::new()));
-            let parker = Parker::with_wait(wait.clone());
-            assert!(wait.0.set(way(parker.unparker())).is_ok());
-            // A stall can make it late, but not each time.
-            while {
-                parker.park();
-                !parker.learner.has_seen_a_short_wait()
-            } {}
+            let asleep = Arc::<SaysWhenAsleep>::default();
+            let parker = Parker::with_wait(asleep.clone());
+            let wake = way(parker.unparker());
+            let is_over = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Acquire) {
+                        if asleep.0.swap(false, Ordering::Acquire) {
+                            wake();
+                        }
+                        std::hint::spin_loop();
+                    }
+                });
+                // A stall can make it late, and both may be on one CPU, but not each time.
+                while {
+                    parker.park();
+                    !parker.learner.has_seen_a_short_wait()
+                } {}
+                is_over.store(true, Ordering::Release);
+            });
         }
     }
 
@@ -559,8 +576,8 @@ mod tests {
         let wake_time = parker.shared.wake_time();
         let start = sync::clock();
         let told = |time: u32| {
-            wake_time.ask();
-            wake_time.answer(|| time);
+            wake_time.ask(0);
+            wake_time.answer(|| None, || time);
         };
         told(start.wrapping_sub(1_000_000));
         assert!(
@@ -568,14 +585,18 @@ mod tests {
             "an answer to another question"
         );
         told(start.wrapping_add(70_000));
-        assert!(matches!(parker.slept_since(start, true), Sleep::Took(70_000..=70_002)));
+        assert!(matches!(parker.slept_since(start, true), Sleep::Took(69_997..=70_003)));
         assert!(!parker.learner.has_seen_a_wake_up());
-        told(start.wrapping_add(100));
-        assert!(matches!(parker.slept_since(start, true), Sleep::Took(100..=102)));
+        while sync::clock().wrapping_sub(start) < 50_000 {}
+        told(start.wrapping_add(10_000));
+        assert!(matches!(parker.slept_since(start, true), Sleep::Took(9_997..=10_003)));
         assert!(parker.learner.has_seen_a_wake_up());
         while sync::clock().wrapping_sub(start) < 100_000 {}
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(100_000..)), "no answer");
         told(start.wrapping_add(100));
         assert!(matches!(parker.slept_since(start, false), Sleep::TimedOut(100_000..)));
+        wake_time.ask(7);
+        wake_time.answer(|| Some(7), sync::clock);
+        assert_eq!(parker.slept_since(start, true), Sleep::GaveWay);
     }
 }

@@ -278,33 +278,52 @@ impl Drop for Looker<'_> {
 /// for one to the next question.
 pub(crate) struct WakeTime(std::sync::atomic::AtomicU32);
 
+/// What a sleeper is told of its wake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    Unknown,
+    /// It came at this time.
+    At(u32),
+    /// It came from the CPU that the sleeper had asked on.
+    SameCpu,
+}
+
 impl WakeTime {
     const NO_QUESTION: u32 = 0;
+    /// Set in each question; the rest of it is the CPU.
     const QUESTION: u32 = 1;
-    /// Set in each answer, which it makes different from the above and wrong by 2 ns at most.
-    const ANSWER: u32 = 2;
+    /// Set in each answer that is a time, in place of its two lowest bits: it is wrong by 3 ns at most.
+    const TIME: u32 = 2;
+    const SAME_CPU: u32 = 4;
 
     pub(crate) const fn new() -> Self {
         Self(std::sync::atomic::AtomicU32::new(Self::NO_QUESTION))
     }
 
     // Relaxed, in all three: no memory is reached through the time.
-    pub(crate) fn ask(&self) {
-        self.0.store(Self::QUESTION, Ordering::Relaxed);
+    pub(crate) fn ask(&self, cpu: u32) {
+        self.0.store(cpu << 1 | Self::QUESTION, Ordering::Relaxed);
     }
 
     #[inline]
-    pub(crate) fn answer(&self, clock: impl FnOnce() -> u32) {
-        if self.0.load(Ordering::Relaxed) == Self::QUESTION {
-            self.0.store(clock() | Self::ANSWER, Ordering::Relaxed);
+    pub(crate) fn answer(&self, cpu: impl FnOnce() -> Option<u32>, clock: impl FnOnce() -> u32) {
+        let question = self.0.load(Ordering::Relaxed);
+        if question & Self::QUESTION != 0 {
+            let same = cpu() == Some(question >> 1);
+            let answer = if same { Self::SAME_CPU } else { clock() & !3 | Self::TIME };
+            self.0.store(answer, Ordering::Relaxed);
         }
     }
 
     /// Returns the answer, if there is one, and asks no longer.
-    pub(crate) fn take(&self) -> Option<u32> {
+    pub(crate) fn take(&self) -> Wake {
         let answer = self.0.load(Ordering::Relaxed);
         self.0.store(Self::NO_QUESTION, Ordering::Relaxed);
-        (answer & !Self::QUESTION != 0).then_some(answer)
+        match answer {
+            Self::SAME_CPU => Wake::SameCpu,
+            _ if answer & 3 == Self::TIME => Wake::At(answer),
+            _ => Wake::Unknown,
+        }
     }
 }
 
@@ -345,19 +364,24 @@ mod tests {
     #[test]
     fn a_question_is_answered_once() {
         let time = WakeTime::new();
-        time.answer(|| unreachable!("nobody has asked"));
-        assert_eq!(time.take(), None);
-        time.ask();
-        time.answer(|| 0);
-        time.answer(|| unreachable!("answered already"));
-        assert_eq!(time.take(), Some(2));
-        assert_eq!(time.take(), None);
-        time.ask();
-        time.answer(|| 7);
-        assert_eq!(time.take(), Some(7));
-        time.ask();
-        assert_eq!(time.take(), None);
-        time.answer(|| unreachable!("no longer asked"));
+        let (here, nobody) = (|| Some(7), || unreachable!("nobody has asked"));
+        time.answer(|| unreachable!("nobody has asked"), nobody);
+        assert_eq!(time.take(), Wake::Unknown);
+        time.ask(6);
+        time.answer(here, || 0);
+        time.answer(|| unreachable!("answered already"), nobody);
+        assert_eq!(time.take(), Wake::At(2));
+        assert_eq!(time.take(), Wake::Unknown);
+        time.ask(6);
+        time.answer(|| None, || 1003);
+        assert_eq!(time.take(), Wake::At(1002));
+        time.ask(7);
+        time.answer(here, || 1003);
+        time.answer(|| unreachable!("answered already"), nobody);
+        assert_eq!(time.take(), Wake::SameCpu);
+        time.ask(6);
+        assert_eq!(time.take(), Wake::Unknown);
+        time.answer(|| unreachable!("no longer asked"), nobody);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) mod futex;
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
 pub(crate) use rustix::thread::futex;
 
-pub(crate) use imp::{atomic, clock, now, Condvar};
+pub(crate) use imp::{atomic, clock, cpu, now, Condvar};
 pub(crate) use imp::{local, Mutex, MutexGuard};
 
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
@@ -41,6 +41,20 @@ mod imp {
     pub(crate) fn clock() -> u32 {
         static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
         START.get_or_init(now).elapsed().as_nanos() as u32
+    }
+
+    /// The CPU that the calling thread runs on at this moment, where that can be known without a system call.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[allow(unsafe_code)]
+    pub(crate) fn cpu() -> Option<u32> {
+        // SAFETY: It takes no argument, and touches nothing of ours.
+        let cpu = unsafe { libc::sched_getcpu() };
+        u32::try_from(cpu).ok()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn cpu() -> Option<u32> {
+        None
     }
 
     pub(crate) fn ask_for_other_cpus() -> u32 {
@@ -100,6 +114,9 @@ mod imp {
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 #[path = "sync/model.rs"]
 mod imp;
+
+/// Whether [`cpu`] says anything.
+pub(crate) const KNOWS_CPUS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 // How many there are for the first thread that has any: that holds for the process.
 static OTHER_CPUS: OnceLock<u32> = OnceLock::new();

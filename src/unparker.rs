@@ -38,7 +38,7 @@ impl<W: Wait> Shared<W> {
     /// As [`AtomicParker::notify`], and tells a sleeper that asked when that was.
     #[inline]
     fn notify(&self) -> ParkState {
-        self.parker().notify_or_wake(|| self.wake_time().answer(sync::clock))
+        self.parker().notify_or_wake(|| self.wake_time().answer(sync::cpu, sync::clock))
     }
 }
 
