@@ -513,20 +513,28 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::Waker;
 
-    /// Each sleep says that it has begun, and takes its time to wake up.
+    /// Each sleep says that it has begun, and is slow to wake up.
     #[derive(Default)]
-    struct SaysWhenAsleep(AtomicBool);
+    struct SaysWhenAsleep {
+        asleep: AtomicBool,
+        woken: AtomicBool,
+    }
 
     impl Wait for SaysWhenAsleep {
         fn wait(&self, _: &Sleeper<'_>) {
-            let start = Instant::now();
-            self.0.store(true, Ordering::Release);
-            while start.elapsed() < Duration::from_millis(1) {
+            self.asleep.store(true, Ordering::Release);
+            while !self.woken.swap(false, Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            let woken = Instant::now();
+            while woken.elapsed() < Duration::from_millis(1) {
                 std::hint::spin_loop();
             }
         }
 
-        fn wake(&self, _: Key<'_>) {}
+        fn wake(&self, _: Key<'_>) {
+            self.woken.store(true, Ordering::Release);
+        }
     }
 
     #[test]
@@ -545,17 +553,17 @@ mod tests {
             },
         ];
         for way in ways {
-            let asleep = Arc::<SaysWhenAsleep>::default();
-            let parker = Parker::with_wait(asleep.clone());
+            let wait = Arc::<SaysWhenAsleep>::default();
+            let parker = Parker::with_wait(wait.clone());
             let wake = way(parker.unparker());
             let is_over = AtomicBool::new(false);
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     while !is_over.load(Ordering::Acquire) {
-                        if asleep.0.swap(false, Ordering::Acquire) {
+                        if wait.asleep.swap(false, Ordering::Acquire) {
                             wake();
                         }
-                        std::hint::spin_loop();
+                        std::thread::yield_now();
                     }
                 });
                 // A stall can make it late, and both may be on one CPU, but not each time.

@@ -115,8 +115,11 @@ const MAX_DOUBT: u8 = if sync::KNOWS_CPUS { 5 } else { 12 };
 /// CPUs run at the same time that it had put on one.
 const TRIAL: u32 = 500_000;
 
-/// At the highest doubt, one failure in so many leads to a trial.
-const TRIAL_ODDS: u16 = 16;
+/// From this doubt on, a failure leads to a trial. Sooner, it costs those whose looks often fail and often pay.
+const TRIAL_DOUBT: u8 = 3;
+
+/// At the highest doubt, one failure in so many does.
+const TRIAL_ODDS: u16 = 64;
 
 /// A token that came from another CPU so soon after the sleep had begun would have been found, beyond doubt but for one
 /// half.
@@ -398,7 +401,7 @@ impl Learner {
         } else {
             let hinted = lesson.hint.is_some();
             let doubt = (lesson.doubt + u8::from(hinted)).min(MAX_DOUBT);
-            if hinted && (doubt < MAX_DOUBT || self.draw(TRIAL_ODDS) == 0) {
+            if hinted && doubt >= TRIAL_DOUBT && (doubt < MAX_DOUBT || self.draw(TRIAL_ODDS) == 0) {
                 self.trial.set(TRIAL);
             }
             lesson = Lesson { doubt, hint: None, reach: MAX_COST, credit: 0 };
@@ -709,7 +712,7 @@ mod tests {
             learner.waited(Some(20_000), SOON);
             learner
         };
-        let learner = near_miss(0);
+        let learner = near_miss(2);
         // The wait is not over within `S`: the next one has another history.
         assert_eq!((learner.history.get(), learner.next_look()), (2, 500_000));
         // Found, but late.
@@ -720,10 +723,10 @@ mod tests {
         assert_eq!(learner.next_look(), 39_999);
         learner.looked(40_000, true);
         assert_eq!(learner.next_look(), 0);
-        assert_eq!(learner.lessons().iter().map(|lesson| lesson.get().doubt).sum::<u8>(), 1);
+        assert_eq!(learner.lessons().iter().map(|lesson| lesson.get().doubt).sum::<u8>(), 3);
 
         let ends = |learn: fn(&Learner)| {
-            let learner = near_miss(0);
+            let learner = near_miss(2);
             learn(&learner);
             learner.trial.get() == 0
         };
@@ -744,16 +747,16 @@ mod tests {
             });
             near_misses.filter(|began| *began).count()
         };
-        assert_eq!(begins(MAX_DOUBT - 2), 1_000);
+        assert_eq!([0, 1, 2, MAX_DOUBT - 2].map(begins), [0, 0, 1_000, 1_000]);
         for doubt in [MAX_DOUBT - 1, MAX_DOUBT] {
-            assert!((55..70).contains(&begins(doubt)), "{}", begins(doubt));
+            assert!((10..22).contains(&begins(doubt)), "{}", begins(doubt));
         }
         // Nor is there one after a look that no hint led to.
         let learner = adaptive(3, Lesson { credit: 1, ..NOVICE });
         learner.looked(20_000, false);
         assert_eq!(learner.trial.get(), 0);
         // Who has credit looks for as long as that says.
-        let learner = near_miss(0);
+        let learner = near_miss(2);
         learner.lesson().set(Lesson { credit: 5_000, reach: 4_000, ..NOVICE });
         assert_eq!(learner.next_look(), 4_000);
         learner.looked(4_000, false);
@@ -986,7 +989,7 @@ mod tests {
             [(5_000, 0), (20_000, 0), (40_000, 0), (55_000, 0), (25_000, 100_000), (40_000, 100_000)]
         {
             for (doubt, ease, by) in
-                [(0, 0, 60), (0, MAX_EASE, 2_000), (MAX_DOUBT, 0, 20_000), (MAX_DOUBT, MAX_EASE, 20_000)]
+                [(0, 0, 150), (0, MAX_EASE, 2_000), (MAX_DOUBT, 0, 20_000), (MAX_DOUBT, MAX_EASE, 20_000)]
             {
                 for seed in 0..100 {
                     let pair = [seed, !seed].map(|seed| (adult(doubt, ease, seed), Cell::new(true)));
