@@ -216,7 +216,7 @@ impl<W: Wait> Parker<W> {
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
     /// and no system call. If not, and where this parker has learned that it pays, it looks at the token for as long as
-    /// a sleep would cost, 60 µs at most, before it sleeps; see [`Spin`]. It synchronizes with every `unpark` up to then.
+    /// a sleep would cost, before it sleeps; see [`Spin::adaptive`]. It synchronizes with every `unpark` up to then.
     ///
     /// # Examples
     ///
