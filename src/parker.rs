@@ -324,8 +324,7 @@ impl<W: Wait> Parker<W> {
         }
         // A fixed policy learns nothing from the time.
         let start = learner.learns().then(|| {
-            // On a CPU without a number, as on one that no waker is on.
-            self.shared.wake_time().ask(sync::cpu().unwrap_or(u32::MAX >> 1));
+            self.shared.wake_time().ask(sync::cpu());
             sync::clock()
         });
         let found = self.inner().sleep(deadline, Sleepers::One);
@@ -348,7 +347,7 @@ impl<W: Wait> Parker<W> {
             Wake::At(time) => {
                 let came = until(time);
                 // Of other wake-ups it is of no interest how long they took: they are spared the clock.
-                if came <= LONGEST_LOOK {
+                if (..=LONGEST_LOOK).contains(&came) {
                     share_wake_up(&self.learner, came, until(sync::clock()).saturating_sub(came));
                 }
                 Sleep::Took(came)
@@ -584,7 +583,7 @@ mod tests {
         let wake_time = parker.shared.wake_time();
         let start = sync::clock();
         let told = |time: u32| {
-            wake_time.ask(0);
+            wake_time.ask(None);
             wake_time.answer(|| None, || time);
         };
         told(start.wrapping_sub(1_000_000));
@@ -603,7 +602,7 @@ mod tests {
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(100_000..)), "no answer");
         told(start.wrapping_add(100));
         assert!(matches!(parker.slept_since(start, false), Sleep::TimedOut(100_000..)));
-        wake_time.ask(7);
+        wake_time.ask(Some(7));
         wake_time.answer(|| Some(7), sync::clock);
         assert_eq!(parker.slept_since(start, true), Sleep::GaveWay);
     }

@@ -783,6 +783,8 @@ mod tests {
         assert_eq!(learner.next_look(), 4_000);
         learner.looked(4_000, false);
         assert_eq!((learner.lesson().get().credit, learner.trial.get()), (1_000, 500_000));
+        learner.looked(4_000, false);
+        assert_eq!((learner.lesson().get().credit, learner.trial.get()), (0, 500_000));
     }
 
     #[test]

@@ -295,22 +295,24 @@ impl WakeTime {
     /// Set in each answer that is a time, in place of its two lowest bits: it is wrong by 3 ns at most.
     const TIME: u32 = 2;
     const SAME_CPU: u32 = 4;
+    /// For those who don't know theirs: no waker is on it.
+    const NO_CPU: u32 = u32::MAX / 2;
 
     pub(crate) const fn new() -> Self {
         Self(std::sync::atomic::AtomicU32::new(Self::NO_QUESTION))
     }
 
     // Relaxed, in all three: no memory is reached through the time.
-    pub(crate) fn ask(&self, cpu: u32) {
-        self.0.store(cpu << 1 | Self::QUESTION, Ordering::Relaxed);
+    pub(crate) fn ask(&self, cpu: Option<u32>) {
+        self.0.store(cpu.unwrap_or(Self::NO_CPU) * 2 + Self::QUESTION, Ordering::Relaxed);
     }
 
     #[inline]
     pub(crate) fn answer(&self, cpu: impl FnOnce() -> Option<u32>, clock: impl FnOnce() -> u32) {
         let question = self.0.load(Ordering::Relaxed);
         if question & Self::QUESTION != 0 {
-            let same = cpu() == Some(question >> 1);
-            let answer = if same { Self::SAME_CPU } else { clock() & !3 | Self::TIME };
+            let same = cpu() == Some(question / 2);
+            let answer = if same { Self::SAME_CPU } else { clock() / 4 * 4 + Self::TIME };
             self.0.store(answer, Ordering::Relaxed);
         }
     }
@@ -367,19 +369,19 @@ mod tests {
         let (here, nobody) = (|| Some(7), || unreachable!("nobody has asked"));
         time.answer(|| unreachable!("nobody has asked"), nobody);
         assert_eq!(time.take(), Wake::Unknown);
-        time.ask(6);
+        time.ask(Some(6));
         time.answer(here, || 0);
         time.answer(|| unreachable!("answered already"), nobody);
         assert_eq!(time.take(), Wake::At(2));
         assert_eq!(time.take(), Wake::Unknown);
-        time.ask(6);
+        time.ask(None);
         time.answer(|| None, || 1003);
         assert_eq!(time.take(), Wake::At(1002));
-        time.ask(7);
+        time.ask(Some(7));
         time.answer(here, || 1003);
         time.answer(|| unreachable!("answered already"), nobody);
         assert_eq!(time.take(), Wake::SameCpu);
-        time.ask(6);
+        time.ask(Some(6));
         assert_eq!(time.take(), Wake::Unknown);
         time.answer(|| unreachable!("no longer asked"), nobody);
     }

@@ -213,6 +213,15 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    fn a_pinned_thread_knows_its_cpu() {
+        for core in core_affinity::get_core_ids().unwrap_or_default() {
+            let cpu = std::thread::spawn(move || core_affinity::set_for_current(core).then(cpu)).join().unwrap();
+            assert!(cpu.is_none() || cpu == Some(Some(core.id as u32)), "{cpu:?}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn threads_that_are_pinned_apart_have_other_cpus() {
         use std::sync::mpsc;
 
