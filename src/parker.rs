@@ -312,10 +312,11 @@ impl<W: Wait> Parker<W> {
                 }
                 Look::Failed(took) => {
                     looked = Some(took);
-                    learner.looked(took, false);
-                    // That a deadline cut it short is nothing for others to know.
                     if took >= budget {
+                        learner.looked(took, false);
                         share(learner);
+                    } else {
+                        learner.was_cut_short(took);
                     }
                 }
                 Look::Refused => learner.was_refused(),

@@ -13,7 +13,7 @@
 //!
 //! - A sleeper may ask whoever wakes it for the time at which the token came, and whether that was on the CPU that the
 //!   sleeper had left. If it was within `S`, and on another CPU, looking would have paid, and the parker looks for `S` at
-//!   the next wait or the one after that. Such a *hint* costs two looks at the clock, where a look at the token, to find
+//!   the next such wait or the one after that. Such a *hint* costs three looks at the clock, where a look at the token, to find
 //!   out, costs `S`: ten times the processor time of a sleep on some machines. So there is no other reason to begin. And
 //!   two threads that put each other to sleep find out, as each waits for the other to be woken, which takes about half
 //!   of `S`, or at least less than the most that `S` can be. A token that came from the same CPU is taken for one that
@@ -31,8 +31,8 @@
 //!   look delays what it waits for, and fails by less than `S`, though two threads that only look would soon have a CPU
 //!   each. So from a doubt of 3 on, such a near miss leads to a *trial*: whatever their history, the next waits are
 //!   looked in to the end, for half a millisecond all together. That gives the other side hints, and the host a reason.
-//!   A parker begins with one trial, unless the process knows better; each sleep after that saves a sixteenth of `S` for
-//!   the next.
+//!   A look that pays counts for a sixteenth of that. A parker begins with one trial, unless the process knows better;
+//!   each sleep that it learns from saves a sixteenth of `S` for the next.
 //! - Waits come in patterns: a burst, a pause, a burst. So all of the above, hints, credit and doubt, is kept once for
 //!   each *history*: whether each of the last two waits was over within `S`. Where short and long waits alternate, the
 //!   parker soon looks in the short ones and sleeps through the long ones. (Branch predictors do it like this: Yeh and
@@ -56,9 +56,10 @@
 //! Count `S` for a sleep, and the time of looking for a look. Let a wait be *short* if it ends within `S`, else *long*.
 //!
 //! 1. **Against always sleeping: at most 2 and a constant, for every sequence of waits.** With credit, a look that fails
-//!    spends what those that paid have saved against a sleep, but for the advance of `S` that comes with the first of
-//!    them. Each such advance, and each look without credit, has a wait of its own before it, which was slept through and
-//!    gave a hint: `3/2 S` a wait. Trials add a sixteenth of what is slept, and the first one.
+//!    spends what those that paid have saved against a sleep, or an advance: up to `S` comes with a look that pays where
+//!    there was less, and up to `S` more is spent by the last that fails. So, at worst, a hint, a look that pays and two
+//!    that fail take turns, which is `6 S` in four waits; or a hint and a look that fails, `3 S` in two. Trials add a
+//!    sixteenth of what is slept, and the first one.
 //! 2. **Long waits only: nothing once warmed up.** No hint is true, and without one there is no look. What is left of
 //!    hints and credit from before are looks of `4 S` for each history, and a trial.
 //! 3. **Against always looking: at most 2 and a constant, on average over the draws**, for every sequence of waits that
@@ -71,8 +72,9 @@
 //!    `q / (1 - q) <= 1/2` at most, as each long wait is the next one, or the one after that, of one short wait each. So
 //!    there are `1 + 2 (1/2) + ... + 2^5 (1/2)^5 + 2^5 (1/2)^5 = 7` short waits on average, and at most as many again
 //!    between hint and look, before a look pays, and the credit that it starts to build has the better odds. This
-//!    happens anew each time credit is exhausted, which takes waits of the other kind worth as much, that always
-//!    looking pays twice, or missed short ones, each with a long one before it.
+//!    happens anew each time credit is exhausted, which takes long waits, of which always looking pays `2 S` for each;
+//!    and it takes 7 where a third of the waits that are slept through are long, for which that pays as well. (Where the
+//!    CPU is not known, 14 in place of 7.)
 //!
 //! So much for a single history. Now for all four: the history that a wait follows on depends on the waits before it,
 //! not on what the parker did in them (but for those slept through without a thought: where short waits come, there are
@@ -302,7 +304,7 @@ impl Learner {
             ease: Cell::new(prior.ease),
             trial: Cell::new(0),
             // Where hints lie, a parker that lives for a few waits has no time for it.
-            savings: Cell::new(if prior.doubts.iter().all(|doubt| *doubt < TRIAL_DOUBT) { TRIAL } else { 0 }),
+            savings: Cell::new(if prior.doubts.iter().all(|doubt| *doubt + 1 < TRIAL_DOUBT) { TRIAL } else { 0 }),
             wake_up: Cell::new(wake_up),
             random: Cell::new(seed),
             lessons: Cell::new(prior.doubts.map(lesson)),
@@ -414,14 +416,18 @@ impl Learner {
             // While it finds tokens, however late, it goes on: those who give them may be on their way.
             self.trial.set(if found { self.trial.get().saturating_sub(took) } else { 0 });
         } else {
-            let hinted = lesson.hint.is_some();
-            let doubt = (lesson.doubt + u8::from(hinted)).min(MAX_DOUBT);
-            if hinted && doubt >= TRIAL_DOUBT && self.savings.get() == TRIAL {
-                self.trial.set(self.savings.take());
-            }
+            let doubt = (lesson.doubt + u8::from(lesson.hint.is_some())).min(MAX_DOUBT);
             lesson = Lesson { doubt, hint: None, reach: MAX_COST, credit: 0 };
         }
         self.lesson().set(lesson);
+    }
+
+    /// Learns that the deadline came before the end of a look of so long: nothing, but that it spent its length.
+    pub(crate) fn was_cut_short(&self, took: u32) {
+        let lesson = self.lesson().get();
+        self.lesson().set(Lesson { credit: lesson.credit.saturating_sub(took), ..lesson });
+        self.trial.set(self.trial.get().saturating_sub(took));
+        self.eager.set(false);
     }
 
     /// Learns that too many look already: the same as a look that failed for `S`, but for the time it would have taken.
@@ -447,16 +453,26 @@ impl Learner {
             // Who knows how long it would have been.
             return false;
         }
-        if !soon && looked.is_none() && self.history.get() == 0 && self.lesson().get().hint.is_none() {
+        let lesson = self.lesson().get();
+        let is_novice = lesson.hint.is_none() && lesson.credit == 0 && self.trial.get() == 0;
+        if !soon && looked.is_none() && self.history.get() == 0 && is_novice {
             // As most waits of those who sleep long. There is no more to learn from it.
             let ease = self.ease.get();
             self.calm_down(1 << ease);
             self.ease.set((ease + 1).min(MAX_EASE));
             return ease < MAX_EASE;
         }
-        // A trial is for near misses.
+        if soon {
+            self.ease.set(0);
+        }
         if slept > cost.into() {
+            // A trial is for near misses.
             self.trial.set(0);
+        } else if looked.is_some() && matches!(sleep, Sleep::Took(_)) {
+            let fails_often = lesson.doubt >= TRIAL_DOUBT && lesson.credit == 0;
+            if fails_often && self.savings.get() == TRIAL {
+                self.trial.set(self.savings.take());
+            }
         }
         if sleep != Sleep::Spared {
             self.savings.set((self.savings.get() + u32::from(cost) / SLEEP_TO_TRIALS).min(TRIAL));
@@ -513,11 +529,11 @@ impl Learner {
             lesson.reach = reach.clamp(MIN_REACH, self.cost());
         }
         let doubt = if at_once { lesson.doubt.min(AT_ONCE_DOUBT) } else { lesson.doubt };
-        if soon && !looked && lesson.hint.is_none() && self.draw(1 << doubt) == 0 {
+        let is_hint = soon && !looked && lesson.hint.is_none() && lesson.credit == 0;
+        if is_hint && self.draw(1 << doubt) == 0 {
             // At the next wait or the one after that, at random: else a pattern of waits could lead each look to a long
             // one.
             lesson.hint = Some(self.draw(2) as u8);
-            self.ease.set(0);
         }
         self.lesson().set(lesson);
     }
@@ -757,8 +773,12 @@ mod tests {
             let learner = adaptive(3, Lesson { doubt, hint: Some(0), ..NOVICE });
             learner.savings.set(savings);
             learner.looked(20_000, false);
-            assert_eq!(learner.savings.get() + learner.trial.get(), savings);
-            learner.trial.get() > 0
+            assert_eq!(learner.trial.get(), 0);
+            learner.waited(Some(20_000), SOON);
+            let began = learner.trial.get() > 0;
+            // The sleep has saved some, too.
+            assert_eq!((learner.trial.get(), learner.savings.get()), if began { (TRIAL, 1_250) } else { (0, TRIAL) });
+            began
         };
         let all = |savings| [0, 1, 2, 3, MAX_DOUBT].map(|doubt| begins(doubt, savings));
         assert_eq!(all(500_000), [false, false, true, true, true]);
@@ -768,15 +788,23 @@ mod tests {
             (0..sleeps).for_each(|_| _ = learner.waited(None, SOON));
             learner.savings.get()
         };
-        assert_eq!(savings([2; 4], 0), 500_000);
+        assert_eq!(savings([1; 4], 0), 500_000);
         assert_eq!(
-            [0, 1, 399, 400, 401].map(|sleeps| savings([0, 3, 0, 0], sleeps)),
+            [0, 1, 399, 400, 401].map(|sleeps| savings([0, 2, 0, 0], sleeps)),
             [0, 1_250, 498_750, 500_000, 500_000]
         );
-        // Nor is there one after a look that no hint led to.
-        let learner = adaptive(3, Lesson { credit: 1, ..NOVICE });
-        learner.looked(20_000, false);
-        assert_eq!(learner.trial.get(), 0);
+        // Nor is there one after other ends of the wait, without a look, or with credit left.
+        for (credit, looked, sleep) in [
+            (0, Some(20_000), LONG),
+            (0, Some(20_000), Sleep::GaveWay),
+            (0, Some(20_000), Sleep::Spared),
+            (0, None, SOON),
+            (1, Some(20_000), SOON),
+        ] {
+            let learner = adaptive(3, Lesson { doubt: 3, credit, ..NOVICE });
+            learner.waited(looked, sleep);
+            assert_eq!(learner.trial.get(), 0, "{sleep:?}");
+        }
         // Who has credit looks for as long as that says.
         let learner = near_miss(2);
         learner.lesson().set(Lesson { credit: 5_000, reach: 4_000, ..NOVICE });
@@ -785,6 +813,31 @@ mod tests {
         assert_eq!((learner.lesson().get().credit, learner.trial.get()), (1_000, 500_000));
         learner.looked(4_000, false);
         assert_eq!((learner.lesson().get().credit, learner.trial.get()), (0, 500_000));
+    }
+
+    #[test]
+    fn a_look_that_was_cut_short_spends_its_length() {
+        let hinted = Lesson { doubt: 2, hint: Some(0), credit: 9_000, ..NOVICE };
+        let cut = after(hinted, |learner| {
+            learner.trial.set(10_000);
+            learner.eager.set(true);
+            learner.was_cut_short(5_000);
+            assert_eq!((learner.trial.get(), learner.is_eager()), (5_000, false));
+        });
+        assert_eq!(cut, Lesson { credit: 4_000, ..hinted });
+        assert_eq!(after(cut, |learner| learner.was_cut_short(5_000)).credit, 0);
+    }
+
+    #[test]
+    fn who_has_credit_or_a_trial_does_not_calm_down() {
+        for (credit, trial) in [(1, 0), (0, 1)] {
+            let learner = adaptive(0, Lesson { credit, ..NOVICE });
+            learner.ease.set(6);
+            learner.trial.set(trial);
+            assert!(!learner.waited(None, LONG));
+            assert_eq!((learner.calm.get(), learner.trial.get()), (0, 0));
+            assert_eq!(after(Lesson { credit: 1, ..NOVICE }, |learner| learner.waited(None, SOON)).hint, None);
+        }
     }
 
     #[test]
