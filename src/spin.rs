@@ -511,10 +511,12 @@ impl Learner {
     /// is a value that a third of all are below; and none moves it by more than a step, however long or short it was.
     pub(crate) fn woke_up(&self, known: u16, came: u32, delay: u32) -> Option<u16> {
         let delay = u16::try_from(delay).unwrap_or(u16::MAX);
-        let wake_up = match came {
-            ..ASLEEP => known,
-            _ if delay < known => delay.max(known - known / 8),
-            _ => delay.min(known.saturating_add(known / 16 + 1)),
+        let wake_up = if came < ASLEEP {
+            known
+        } else if delay < known {
+            delay.max(known - known / 8)
+        } else {
+            delay.min(known.saturating_add(known / 16 + 1))
         };
         self.wake_up.set(wake_up);
         // A little more or less is not worth the cache line that all share.
