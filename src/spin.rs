@@ -13,11 +13,11 @@
 //!
 //! - A sleeper may ask whoever wakes it for the time at which the token came, and whether that was on the CPU that the
 //!   sleeper had left. If it was within `S`, and on another CPU, looking would have paid, and the parker looks for `S` at
-//!   the next such wait or the one after that. Such a *hint* costs three looks at the clock, where a look at the token, to find
-//!   out, costs `S`: ten times the processor time of a sleep on some machines. So there is no other reason to begin. And
-//!   two threads that put each other to sleep find out, as each waits for the other to be woken, which takes about half
-//!   of `S`, or at least less than the most that `S` can be. A token that came from the same CPU is taken for one that
-//!   came late, whenever it did: there, a look is in its way.
+//!   the next such wait or the one after that. Such a *hint* costs three looks at the clock, where a look at the token,
+//!   to find out, costs `S`: ten times the processor time of a sleep on some machines. So there is no other reason to
+//!   begin. And two threads that put each other to sleep find out, as each waits for the other to be woken, which takes
+//!   about half of `S`, or at least less than the most that `S` can be. A token that came from the same CPU is taken for
+//!   one that came late, whenever it did: there, a look is in its way.
 //! - Each look that finds the token earns `S` less its length as *credit*, and no less than `S` of it is there before;
 //!   each look that fails spends its own length. With credit, the parker looks at every wait: at first for `S`; by a
 //!   quarter less after each look that failed in a long wait; twice as long after one that failed in a wait that was
@@ -126,6 +126,9 @@ const MAX_DOUBT: u8 = if sync::KNOWS_CPUS { 5 } else { 12 };
 /// How long the looks of a trial may be, all together, in nanoseconds: a few times what a hypervisor needs to let two
 /// CPUs run at the same time that it had put on one.
 const TRIAL: u32 = 500_000;
+
+/// After so many looks that paid, a trial is over as well: enough for each history to have its turn.
+const TRIAL_SUCCESSES: u32 = 16;
 
 /// From this doubt on, a failure leads to a trial. Sooner, it costs those whose looks often fail and often pay.
 const TRIAL_DOUBT: u8 = 3;
@@ -403,8 +406,7 @@ impl Learner {
         // token: that was luck, not looking.
         if found && took <= cost {
             self.ease.set(0);
-            // A few more, so that the waits after other histories have their turn.
-            self.trial.set(self.trial.get().saturating_sub(TRIAL / 16));
+            self.trial.set(self.trial.get().saturating_sub(TRIAL / TRIAL_SUCCESSES));
             lesson.doubt = 0;
             lesson.hint = None;
             // An advance of `S`, so that one failure does not end what has just begun.

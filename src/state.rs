@@ -272,7 +272,7 @@ impl Drop for Looker<'_> {
     }
 }
 
-/// Where a sleeper asks for the time of its wake, and whoever wakes it leaves that.
+/// Where a sleeper asks for the time of its wake, and whoever wakes it leaves that, or that it is on the same CPU.
 ///
 /// Not of the model checkers' types: nothing that is promised depends on it. An answer that comes too late may be taken
 /// for one to the next question.

@@ -1,8 +1,8 @@
 //! All contenders in turn, in short slices, round after round: `cargo bench --bench duel --features futex,parking_lot`.
 //!
 //! On a shared machine absolute times drift by tens of per cent within minutes. So each round takes slices of every
-//! contender in turn, ratios are taken within a round, and the table shows their median and quartiles. A ratio is against the
-//! best peer of its row: the one of crossbeam, `parking` and std whose median is the lowest.
+//! contender in turn, ratios are taken within a round, and the table shows their median and quartiles. A ratio is
+//! against the best peer of its row: the one of crossbeam, `parking` and std whose median is the lowest.
 //!
 //! Options, after `--`: names of scenarios (parts of them do), `--rounds N`, `--out DIR` for `duel.json` and
 //! `duel.svg`.
