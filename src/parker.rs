@@ -583,35 +583,37 @@ mod tests {
     fn a_sleep_is_described_as_it_was() {
         // One that knows nothing from other tests in this process.
         let learner = Learner::new(Spin::adaptive(), Levels::default(), FIRST_WAKE_UP, 0);
-        let parker = Parker { learner, ..Parker::new() };
-        let wake_time = parker.shared.wake_time();
+        let mut parker = Parker { learner, ..Parker::new() };
         // So that an answer, which is rounded, is exact for what comes a multiple of 4 ns later.
         let start = (sync::clock() / 4 * 4).wrapping_sub(2);
-        let told = |time: u32| {
+        let told = |parker: &Parker, time: u32| {
+            let wake_time = parker.shared.wake_time();
             wake_time.ask(None);
             wake_time.answer(|| None, || time);
         };
-        told(start.wrapping_sub(1_000_000));
+        told(&parker, start.wrapping_sub(1_000_000));
         assert!(
             matches!(parker.slept_since(start, true), Sleep::Took(LONGEST_LOOK..)),
             "an answer to another question"
         );
-        told(start.wrapping_add(70_000));
+        told(&parker, start.wrapping_add(70_000));
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(70_000)));
-        told(start.wrapping_add(LONGEST_LOOK + 4));
+        told(&parker, start.wrapping_add(LONGEST_LOOK + 4));
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(60_004)));
         assert!(!parker.learner.has_seen_a_wake_up());
-        told(start.wrapping_add(LONGEST_LOOK));
+        told(&parker, start.wrapping_add(LONGEST_LOOK));
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(60_000)));
         assert!(parker.learner.has_seen_a_wake_up());
-        told(start.wrapping_add(10_000));
+        parker.learner = Learner::new(Spin::adaptive(), Levels::default(), FIRST_WAKE_UP, 0);
+        told(&parker, start.wrapping_add(10_000));
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(10_000)));
+        assert!(parker.learner.has_seen_a_wake_up());
         while sync::clock().wrapping_sub(start) < 100_000 {}
         assert!(matches!(parker.slept_since(start, true), Sleep::Took(100_000..)), "no answer");
-        told(start.wrapping_add(100));
+        told(&parker, start.wrapping_add(100));
         assert!(matches!(parker.slept_since(start, false), Sleep::TimedOut(100_000..)));
-        wake_time.ask(Some(7));
-        wake_time.answer(|| Some(7), sync::clock);
+        parker.shared.wake_time().ask(Some(7));
+        parker.shared.wake_time().answer(|| Some(7), sync::clock);
         assert_eq!(parker.slept_since(start, true), Sleep::GaveWay);
     }
 }
