@@ -1,10 +1,7 @@
-//! `block_on` against its peers: `cargo bench --bench block_on`.
+//! `block_on` against its peers: `cargo bench -p atomic-parker-benches --bench block_on`.
 
-#[path = "contenders/place.rs"]
-mod place;
-
+use atomic_parker_benches::place::Place;
 use criterion::{criterion_group, criterion_main, Criterion};
-use place::Place;
 use std::cell::Cell;
 use std::future::{poll_fn, ready, Future};
 use std::hint::black_box;

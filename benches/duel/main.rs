@@ -1,4 +1,4 @@
-//! All contenders in turn, in short slices, round after round: `cargo bench --bench duel --features futex,parking_lot`.
+//! All contenders in turn, in short slices, round after round: `cargo bench -p atomic-parker-benches --bench duel`.
 //!
 //! On a shared machine absolute times drift by tens of per cent within minutes. So each round takes slices of every
 //! contender in turn, ratios are taken within a round, and the table shows their median and quartiles. A ratio is
@@ -7,12 +7,11 @@
 //! Options, after `--`: names of scenarios (parts of them do), `--rounds N`, `--out DIR` for `duel.json` and
 //! `duel.svg`.
 
-#[path = "../contenders/mod.rs"]
-mod contenders;
 mod report;
 mod scenarios;
 
-use contenders::{for_each_contender, Contender, Kind};
+use atomic_parker_benches::contenders::{Contender, Kind};
+use atomic_parker_benches::for_each_contender;
 use scenarios::{scenarios, Measured, Scenario};
 use std::path::PathBuf;
 use std::process::ExitCode;

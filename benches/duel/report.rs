@@ -1,7 +1,7 @@
 //! The table, the figures as JSON, and the chart.
 
-use crate::contenders::Kind;
 use crate::Row;
+use atomic_parker_benches::contenders::Kind;
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
 use serde_json::json;

@@ -1,7 +1,8 @@
 //! What is measured: each scenario once, over any contender, in slices of some milliseconds.
 
-use crate::contenders::place::Place;
-use crate::contenders::{Contender, Kind};
+use atomic_parker_benches::contenders::{Contender, Kind};
+use atomic_parker_benches::place::Place;
+use atomic_parker_benches::usage::thread_cpu;
 use hdrhistogram::Histogram;
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -424,11 +425,7 @@ fn fan_out<C: Contender>() -> f64 {
     nanos_each(time, ROUNDS)
 }
 
-/// The CPU time that the calling thread has used.
+/// The CPU time that the calling thread has used; where the system does not tell it, there is no figure.
 fn thread_cpu_nanos() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the result.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    assert_eq!(result, 0, "no clock for the CPU time of a thread");
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+    thread_cpu().unwrap_or(f64::NAN)
 }

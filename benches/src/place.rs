@@ -1,8 +1,5 @@
 //! Where the two threads of a hand-off run.
 
-// As the module above: not every bench uses all of it.
-#![allow(dead_code)]
-
 use core_affinity::CoreId;
 use std::sync::mpsc;
 use std::thread;

@@ -1,15 +1,9 @@
 //! The parkers that the benches compare. This is the one place that says which there are.
 //!
-//! A bench puts `mod contenders;` at its crate root and runs [`for_each_contender!`]; what it measures, it writes once,
-//! over the trait [`Contender`]. Without `--features futex,parking_lot` the contenders on `Futex` and
-//! `ParkingLot` are not there.
+//! A bench runs [`for_each_contender!`](crate::for_each_contender); what it measures, it writes once, over the trait
+//! [`Contender`].
 //!
 //! To add a contender: `impl Contender`, or a line in `parkers!`, and its name in the list of `for_each_contender!`.
-
-// Each bench compiles this module for itself, and none uses all of it.
-#![allow(dead_code)]
-
-pub mod place;
 
 use atomic_parker::{wait, Spin};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,14 +63,13 @@ pub trait Contender: 'static {
 /// `for_each_contender!(C => println!("{}", C::NAME))`.
 ///
 /// To take the contenders in turn, collect functions: `for_each_contender!(C => runs.push((C::NAME, run::<C>)))`.
+#[macro_export]
 macro_rules! for_each_contender {
     ($C:ident => $run:expr) => {{
-        $crate::contenders::for_each_contender!(@ $C => $run; Floor Document Crossbeam Parking Std);
-        $crate::contenders::for_each_contender!(@ $C => $run; OursCondvar OursCondvarOff);
-        #[cfg(all(feature = "futex", target_os = "linux"))]
-        $crate::contenders::for_each_contender!(@ $C => $run; OursFutex OursFutexOff);
-        #[cfg(feature = "parking_lot")]
-        $crate::contenders::for_each_contender!(@ $C => $run; OursParkingLot OursParkingLotOff);
+        $crate::for_each_contender!(@ $C => $run; Floor Document Crossbeam Parking Std OursCondvar OursCondvarOff);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        $crate::for_each_contender!(@ $C => $run; OursFutex OursFutexOff);
+        $crate::for_each_contender!(@ $C => $run; OursParkingLot OursParkingLotOff);
     }};
     (@ $C:ident => $run:expr; $($contender:ident)*) => {{
         $({
@@ -85,7 +78,6 @@ macro_rules! for_each_contender {
         })*
     }};
 }
-pub(crate) use for_each_contender;
 
 /// One swap to set the token, one to take it. To wait, it spins.
 pub struct Floor;
@@ -244,18 +236,16 @@ parkers! {
         TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     OursCondvarOff: Ours, "ours, no spin", Ours, atomic_parker::Unparker, ours(Ours::new().with_spin(Spin::off())),
         TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
-    #[cfg(all(feature = "futex", target_os = "linux"))]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     OursFutex: Ours, "ours, futex", Ours<wait::Futex>, atomic_parker::Unparker<wait::Futex>,
-        ours(Ours::default()), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
-    #[cfg(all(feature = "futex", target_os = "linux"))]
+        ours(Ours::with_wait(Default::default())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     OursFutexOff: Ours, "ours, futex, no spin", Ours<wait::Futex>, atomic_parker::Unparker<wait::Futex>,
-        ours(Ours::default().with_spin(Spin::off())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
-    #[cfg(feature = "parking_lot")]
+        ours(Ours::with_wait(Default::default()).with_spin(Spin::off())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     OursParkingLot: Ours, "ours, parking_lot", Ours<wait::ParkingLot>, atomic_parker::Unparker<wait::ParkingLot>,
-        ours(Ours::default()), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
-    #[cfg(feature = "parking_lot")]
+        ours(Ours::with_wait(Default::default())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     OursParkingLotOff: Ours, "ours, parking_lot, no spin", Ours<wait::ParkingLot>, atomic_parker::Unparker<wait::ParkingLot>,
-        ours(Ours::default().with_spin(Spin::off())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
+        ours(Ours::with_wait(Default::default()).with_spin(Spin::off())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
 }
 
 /// `std::thread::park`. Its token belongs to the thread, so `wait` needs a flag to know whose token it was.

@@ -1,12 +1,17 @@
-//! What the token costs while nobody sleeps: `cargo bench --bench token --features futex,parking_lot`.
+//! The lock-free parker against the document's `Mutex<bool>` and `Condvar`, crossbeam, `parking` and `std`:
+//! `cargo bench -p atomic-parker-benches --bench compare`.
 //!
-//! Everything runs in one thread. The report is target/criterion/report/index.html.
+//! First what the token costs while no thread sleeps, on one thread; then a round trip of two threads, each parked until the
+//! other one unparks it. To see one group only, add a part of its name: `-- "round trip, two cores"`.
+//!
+//! The figures of sleeping threads swing by tens of per cent between runs. `--bench duel` takes the contenders in turn,
+//! and gives ratios that can be relied on.
 
-mod contenders;
-
-use contenders::{for_each_contender, Contender};
+use atomic_parker_benches::contenders::{Contender, Kind};
+use atomic_parker_benches::for_each_contender;
+use atomic_parker_benches::place::Place;
 use criterion::{criterion_group, criterion_main, Criterion};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn token(c: &mut Criterion) {
     let mut group = c.benchmark_group("unpark+park");
@@ -65,5 +70,40 @@ fn token(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, token);
+/// Round trips before the clock starts: the threads are awake then, and have learned what there is to learn.
+const WARM_UP: u64 = 100;
+
+fn round_trips<C: Contender>(place: Place, count: u64) -> Duration {
+    place.run(
+        C::pair,
+        |parker, peer| {
+            let round_trip = || {
+                C::signal(&peer);
+                C::wait(&parker);
+            };
+            (0..WARM_UP).for_each(|_| round_trip());
+            let start = Instant::now();
+            (0..count).for_each(|_| round_trip());
+            start.elapsed()
+        },
+        |parker, peer| {
+            for _ in 0..WARM_UP + count {
+                C::wait(&parker);
+                C::signal(&peer);
+            }
+        },
+    )
+}
+
+fn round_trip(c: &mut Criterion) {
+    for place in Place::all() {
+        let mut group = c.benchmark_group(format!("round trip, {}", place.name()));
+        for_each_contender!(C => if C::KIND != Kind::Floor || place.is_parallel() {
+            group.bench_function(C::NAME, |b| b.iter_custom(|count| round_trips::<C>(place, count)));
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, token, round_trip);
 criterion_main!(benches);
