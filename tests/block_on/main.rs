@@ -181,13 +181,43 @@ fn goes_on_after_a_panic() {
     assert_eq!(parker.block_on(from_another_thread()), 7);
 }
 
+/// A thread that has started already: on Windows none starts, nor ends, while the destructor of a thread-local runs.
+struct Helper(mpsc::Sender<(Waker, mpsc::Sender<i32>)>);
+
+impl Helper {
+    fn start() -> Self {
+        let (requests, received) = mpsc::channel::<(Waker, mpsc::Sender<i32>)>();
+        thread::spawn(move || {
+            for (waker, answer) in received {
+                thread::sleep(SHORT);
+                answer.send(7).unwrap();
+                waker.wake();
+            }
+        });
+        Helper(requests)
+    }
+
+    /// Ready when the helper has slept for `SHORT`, and woken it.
+    fn answer(&self) -> impl Future<Output = i32> + '_ {
+        let mut receiver = None;
+        poll_fn(move |cx| {
+            let receiver = receiver.get_or_insert_with(|| {
+                let (sender, receiver) = mpsc::channel();
+                self.0.send((cx.waker().clone(), sender)).unwrap();
+                receiver
+            });
+            receiver.try_recv().map_or(Poll::Pending, Poll::Ready)
+        })
+    }
+}
+
 #[test]
 fn works_in_destructors_of_thread_locals() {
-    struct AtExit(mpsc::Sender<i32>);
+    struct AtExit(mpsc::Sender<i32>, Helper);
     impl Drop for AtExit {
         fn drop(&mut self) {
-            self.0.send(block_on(from_another_thread())).unwrap();
-            self.0.send(block_on_timeout(from_another_thread(), LONG).unwrap()).unwrap();
+            self.0.send(block_on(self.1.answer())).unwrap();
+            self.0.send(block_on_timeout(self.1.answer(), LONG).unwrap()).unwrap();
         }
     }
     thread_local! {
@@ -197,12 +227,13 @@ fn works_in_destructors_of_thread_locals() {
     // Whatever the order of destruction: one before the pair of the thread, one after, and one without it.
     for use_it in [true, false] {
         let (sender, receiver) = mpsc::channel();
+        let (early, late) = (AtExit(sender.clone(), Helper::start()), AtExit(sender, Helper::start()));
         thread::spawn(move || {
-            EARLY.with(|at_exit| *at_exit.borrow_mut() = Some(AtExit(sender.clone())));
+            EARLY.with(|at_exit| *at_exit.borrow_mut() = Some(early));
             if use_it {
                 block_on(Yields(1));
             }
-            LATE.with(|at_exit| *at_exit.borrow_mut() = Some(AtExit(sender)));
+            LATE.with(|at_exit| *at_exit.borrow_mut() = Some(late));
         })
         .join()
         .unwrap();
