@@ -1,4 +1,4 @@
-use crate::parker::Parker;
+use crate::pair::Parker;
 use crate::sync;
 use crate::wait::Wait;
 use std::cell::Cell;

@@ -82,19 +82,17 @@
 
 mod atomic_parker;
 mod block_on;
-mod parker;
+mod pair;
 mod spin;
 mod state;
 mod sync;
-mod unparker;
 pub mod wait;
 
 pub use crate::atomic_parker::AtomicParker;
 pub use crate::block_on::{block_on, block_on_timeout, TimedOut};
-pub use crate::parker::{pair, Parker};
+pub use crate::pair::{pair, Parker, Unparker};
 pub use crate::spin::Spin;
 pub use crate::state::ParkState;
-pub use crate::unparker::Unparker;
 
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub use crate::sync::model;

@@ -146,10 +146,10 @@ if [ "$only" != orderings ]; then
     mutant "sees nobody else" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(false)/'
     mutant "always sees others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(true)/'
 
-    mutant "who wakes only looks for sleepers" state.rs \
+    mutant "who wakes only looks for sleepers" wait/event_count.rs \
         's/self.sleepers.fetch_add(0, Ordering::Release) > 0/self.sleepers.load(Ordering::Acquire) > 0/'
-    mutant "a wake is no event" state.rs 's/self.events.fetch_add(1, /self.events.fetch_add(0, /'
-    mutant "sleepers do not count" state.rs 's/self.sleepers.fetch_add(1, /self.sleepers.fetch_add(0, /'
+    mutant "a wake is no event" wait/event_count.rs 's/self.events.fetch_add(1, /self.events.fetch_add(0, /'
+    mutant "sleepers do not count" wait/event_count.rs 's/self.sleepers.fetch_add(1, /self.sleepers.fetch_add(0, /'
     mutant "sleeps without a look at the state" wait/futex.rs 's/if sleeper.still_parked() {/if true {/'
     mutant "wakes nobody" wait/futex.rs 's/if self.count.signal() {/if false {/'
 

@@ -1,9 +1,12 @@
 //! A futex as the model checkers see it: a queue for each word, and a look at the word under its lock.
+//!
+//! # Orderings
+//!
+//! Relaxed: what comes before the look is ordered by the lock of the kernel, and by that of the model.
 
-use super::atomic::AtomicU32;
+use super::atomic::{AtomicU32, Ordering};
 use super::deadline_after;
 use super::parking_lot_core::{park, unpark_one, DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
-use crate::state::look_at;
 use std::num::TryFromIntError;
 use std::time::Duration;
 
@@ -25,6 +28,12 @@ impl Flags {
 
 fn key(word: &AtomicU32) -> usize {
     word as *const AtomicU32 as usize
+}
+
+/// The look of a futex of the models at its word.
+fn look_at(word: &AtomicU32) -> u32 {
+    // Relaxed: what comes before it is ordered by the lock of the kernel, and by that of the model.
+    word.load(Ordering::Relaxed)
 }
 
 pub(crate) fn wait(word: &AtomicU32, _: Flags, expected: u32, timeout: Option<&Timespec>) -> Result<(), ()> {

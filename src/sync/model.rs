@@ -1,7 +1,10 @@
 //! The facade over loom or shuttle: their types, and a clock that the model lets run.
+//!
+//! # Orderings
+//!
+//! Relaxed: reading a clock orders nothing.
 
 use super::{const_unless_loom, lock, Instant};
-use crate::state::Alarm;
 #[cfg(all(loom, feature = "loom"))]
 use loom as model;
 #[cfg(not(all(loom, feature = "loom")))]
@@ -17,6 +20,26 @@ static START: OnceLock<Instant> = OnceLock::new();
 
 model::lazy_static! {
     static ref ALL_DEADLINES_PASSED: Alarm = Alarm::new();
+}
+
+/// The clock of the models: whether all deadlines have passed.
+///
+/// Of the model checkers' types, so that they let it go off between any two steps of the other threads.
+struct Alarm(atomic::AtomicBool);
+
+impl Alarm {
+    fn new() -> Self {
+        Self(atomic::AtomicBool::new(false))
+    }
+
+    // Relaxed, in both: reading a clock orders nothing.
+    fn has_gone_off(&self) -> bool {
+        self.0.load(atomic::Ordering::Relaxed)
+    }
+
+    fn go_off(&self) {
+        self.0.store(true, atomic::Ordering::Relaxed);
+    }
 }
 
 /// Stands still for those who learn from the time. Not a step of the model: whether a parker looks at it depends on what

@@ -1,5 +1,5 @@
+use super::event_count::EventCount;
 use super::{Key, Sleeper, Wait};
-use crate::state::EventCount;
 use crate::sync::const_unless_loom;
 use crate::sync::futex::{self, Flags, Timespec};
 use std::fmt;

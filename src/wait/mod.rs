@@ -12,6 +12,8 @@
 
 mod condvar;
 #[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+mod event_count;
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
 mod futex;
 #[cfg(feature = "parking_lot")]
 mod parking_lot;

@@ -7,14 +7,14 @@ use std::time::Instant;
 #[cfg(any(feature = "parking_lot", feature = "futex"))]
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 #[cfg_attr(not(feature = "parking_lot"), allow(dead_code))]
-#[path = "sync/parking_lot_model.rs"]
+#[path = "parking_lot_model.rs"]
 pub(crate) mod parking_lot_core;
 #[cfg(all(feature = "parking_lot", not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))))]
 pub(crate) use ::parking_lot_core;
 
 #[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-#[path = "sync/futex_model.rs"]
+#[path = "futex_model.rs"]
 pub(crate) mod futex;
 #[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
@@ -112,7 +112,7 @@ mod imp {
 }
 
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-#[path = "sync/model.rs"]
+#[path = "model.rs"]
 mod imp;
 
 /// Whether [`cpu`] says anything.

@@ -1,46 +1,9 @@
-use crate::atomic_parker::AtomicParker;
-use crate::parker::Parker;
-use crate::state::{ParkState, WakeTime};
-use crate::sync;
+use super::shared::Shared;
+use crate::state::ParkState;
 use crate::wait::{self, Wait};
-use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
-
-/// What the two sides of a pair share: one allocation, on cache lines of its own.
-pub(crate) struct Shared<W>(CachePadded<Inner<W>>);
-
-struct Inner<W> {
-    parker: AtomicParker<W>,
-    /// Next to the parker's state: it costs unparkers no further cache line.
-    wake_time: WakeTime,
-}
-
-impl<W> Shared<W> {
-    pub(crate) fn new(wait: W) -> Arc<Self> {
-        let inner = Inner { parker: AtomicParker::with_wait(wait), wake_time: WakeTime::new() };
-        Arc::new(Self(CachePadded::new(inner)))
-    }
-
-    #[inline]
-    pub(crate) fn parker(&self) -> &AtomicParker<W> {
-        &self.0.parker
-    }
-
-    #[inline]
-    pub(crate) fn wake_time(&self) -> &WakeTime {
-        &self.0.wake_time
-    }
-}
-
-impl<W: Wait> Shared<W> {
-    /// As [`AtomicParker::notify`], and tells a sleeper that asked when that was.
-    #[inline]
-    fn notify(&self) -> ParkState {
-        self.parker().notify_or_wake(|| self.wake_time().answer(sync::cpu, sync::clock))
-    }
-}
+use std::task::Waker;
 
 /// The side that wakes: a handle of one pointer that sets the token of a [`Parker`].
 ///
@@ -68,21 +31,12 @@ pub struct Unparker<W = wait::Condvar> {
 }
 
 impl<W> Unparker<W> {
-    pub(crate) fn of(shared: Arc<Shared<W>>) -> Self {
+    pub(super) fn of(shared: Arc<Shared<W>>) -> Self {
         Self { shared }
     }
 
-    /// Returns whether this handle unparks that parker. Wait-free.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (parker, unparker) = atomic_parker::pair();
-    /// assert!(unparker.will_unpark(&parker));
-    /// ```
-    #[must_use]
-    pub fn will_unpark(&self, parker: &Parker<W>) -> bool {
-        Arc::ptr_eq(&self.shared, parker.shared())
+    pub(super) fn shared(&self) -> &Arc<Shared<W>> {
+        &self.shared
     }
 
     /// Returns whether both handles unpark the same parker. Wait-free.
@@ -185,16 +139,6 @@ impl<W> Clone for Unparker<W> {
 impl<W> fmt::Debug for Unparker<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unparker").field("state", &self.shared.parker().state()).finish_non_exhaustive()
-    }
-}
-
-impl<W: Wait + Send + Sync + 'static> Wake for Shared<W> {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.notify();
     }
 }
 

@@ -1,31 +1,14 @@
+use super::shared::Shared;
+use super::unparker::Unparker;
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{Learner, Levels, Sleep, Spin, FIRST_WAKE_UP, LONGEST_LOOK};
-use crate::state::{Hint, Lookers, ParkState, Wake};
+use crate::spin::{learner, share, share_wake_up, Learner, Sleep, Spin, Wake, LONGEST_LOOK, LOOKERS};
+use crate::state::ParkState;
 use crate::sync;
-use crate::unparker::{Shared, Unparker};
 use crate::wait::{self, Wait};
-use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Creates a parker and an unparker for it, on the default slow path.
-///
-/// # Examples
-///
-/// ```
-/// let (parker, unparker) = atomic_parker::pair();
-/// let thread = std::thread::spawn(move || unparker.unpark());
-/// parker.park();
-/// # thread.join().unwrap();
-/// ```
-#[must_use]
-pub fn pair() -> (Parker, Unparker) {
-    let parker = Parker::new();
-    let unparker = parker.unparker();
-    (parker, unparker)
-}
 
 /// The side that sleeps: the one owner of an [`AtomicParker`] that its [`Unparker`]s share.
 ///
@@ -116,7 +99,7 @@ impl<W> Parker<W> {
         self.shared.parker()
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared<W>> {
+    pub(super) fn shared(&self) -> &Arc<Shared<W>> {
         &self.shared
     }
 
@@ -373,37 +356,6 @@ impl<W: Wait> Parker<W> {
     }
 }
 
-/// Those that look at this moment. Padded: it changes all the time, and what lies next to it does not.
-static LOOKERS: CachePadded<Lookers> = CachePadded::new(Lookers::new());
-
-/// What the looks and the sleeps of all parkers have come to. Padded as well.
-static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(FIRST_WAKE_UP));
-
-/// A learner that starts where the process stands.
-fn learner(spin: Spin) -> Learner {
-    Learner::new(spin, Levels::from_bits(PRIOR.levels()), PRIOR.wake_up(), PRIOR.seed())
-}
-
-/// Tells the process of one more wake-up: when the token came, and how long after that.
-fn share_wake_up(learner: &Learner, came: u32, delay: u32) {
-    if let Some(news) = learner.woke_up(PRIOR.wake_up(), came, delay) {
-        PRIOR.set_wake_up(news);
-    }
-}
-
-/// Moves the prior one step in the direction of what this parker knows.
-fn share(learner: &Learner) {
-    if !learner.learns() {
-        return;
-    }
-    let prior = Levels::from_bits(PRIOR.levels());
-    let moved = learner.teach(prior);
-    // Mostly it does not move: then its cache line stays shared.
-    if moved != prior {
-        PRIOR.set_levels(moved.to_bits());
-    }
-}
-
 /// How often a look without a deadline looks before it reads the clock for the first time: a hand-off between two cores
 /// that run is over by then, and is spared the clock. 1 to 2 µs on most processors, 3 µs where the pause is the
 /// longest.
@@ -509,6 +461,7 @@ impl<W: RefUnwindSafe> RefUnwindSafe for Parker<W> {}
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
+    use crate::spin::{Levels, FIRST_WAKE_UP};
     use crate::wait::{Key, Sleeper};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::Waker;

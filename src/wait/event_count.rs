@@ -1,0 +1,91 @@
+//! An event count: what the sleepers on a futex and their wakers agree on.
+//!
+//! # Orderings
+//!
+//! | step | ordering | pairs with |
+//! | --- | --- | --- |
+//! | `enter`: count the sleeper | Acquire | the second Release of `signal` |
+//! | `enter`: read the number of events | Acquire | the first Release of `signal` |
+//! | `signal`: count an event | Release | the second Acquire of `enter` |
+//! | `signal`: read the sleepers by a write | Release | the first Acquire of `enter` |
+//! | `exit` | Relaxed | nothing: a stale count costs one needless wake |
+//!
+//! `signal` and `enter` each write `sleepers`, so one of them comes first in its modification order. If `enter` comes
+//! first, `signal` counts the sleeper and wakes it. If `signal` comes first, `enter` synchronizes with it, so the sleeper
+//! sees what the signal is about and the new number of events, and does not sleep.
+
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::const_unless_loom;
+
+/// What the sleepers on a futex and those who wake them agree on: an event count.
+///
+/// A sleeper enters, looks whether there still is a reason to sleep, and sleeps for as long as the number of events is
+/// the one that it was told. Whoever wakes takes the reason away, and then signals.
+///
+/// Two numbers and not one, so that neither can overflow into the other, and so that the number of events takes 2³²
+/// wakes to come back to what a sleeper saw.
+pub(crate) struct EventCount {
+    events: AtomicU32,
+    sleepers: AtomicU32,
+}
+
+impl EventCount {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self { events: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+        }
+    }
+
+    /// Counts this thread among the sleepers, and returns the number of events so far.
+    #[inline]
+    pub(crate) fn enter(&self) -> u32 {
+        // Acquire: pairs with the second Release of `signal`. Who comes after a signal that did not count it sees what
+        // the signal is about, and the new number of events.
+        self.sleepers.fetch_add(1, Ordering::Acquire);
+        // Acquire: pairs with the first Release of `signal`. Who gets the new number sees what the signal is about.
+        self.events.load(Ordering::Acquire)
+    }
+
+    /// Counts this thread among the sleepers no longer.
+    #[inline]
+    pub(crate) fn exit(&self) {
+        // Relaxed: publishes nothing. Whoever still counts this thread sends a needless wake.
+        self.sleepers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts an event; returns whether there may be sleepers who have not heard of it.
+    #[inline]
+    pub(crate) fn signal(&self) -> bool {
+        // Release: pairs with the second Acquire of `enter`.
+        self.events.fetch_add(1, Ordering::Release);
+        // Release: pairs with the first Acquire of `enter`. It adds nothing, and yet it is a write: so it comes before
+        // or after each `enter` in the order of modifications, and no sleeper and its waker both miss each other.
+        self.sleepers.fetch_add(0, Ordering::Release) > 0
+    }
+
+    /// The word to sleep on.
+    #[inline]
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        &self.events
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_count_knows_who_has_not_heard_of_an_event() {
+        let count = EventCount::new();
+        assert!(!count.signal());
+        let [first, second] = [(); 2].map(|()| count.enter());
+        assert_eq!(first, second);
+        assert!(count.signal());
+        count.exit();
+        assert!(count.signal());
+        assert_eq!(count.enter(), first + 2);
+        count.exit();
+        count.exit();
+        assert!(!count.signal());
+    }
+}
