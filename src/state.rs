@@ -1,40 +1,48 @@
-//! The machine: one atomic byte, three states, one method per edge.
+//! The machine: one atomic byte, three states, one method per transition.
 //!
 //! # Transitions
 //!
-//! | edge | EMPTY | PARKED | NOTIFIED | who |
+//! | method | EMPTY | PARKED | NOTIFIED | called by |
 //! | --- | --- | --- | --- | --- |
-//! | [`notify`](State::notify) | NOTIFIED | NOTIFIED, then a wake | NOTIFIED | an unparker |
-//! | [`take`](State::take) | no change | no change | EMPTY, token taken | whoever parks or tries |
+//! | [`notify`](State::notify) | NOTIFIED | NOTIFIED, then a wake | NOTIFIED | an `unpark` |
+//! | [`take`](State::take) | no change | no change | EMPTY, token taken | a park, a `try_park` |
 //! | [`take_or_park`](State::take_or_park) | PARKED | no change | EMPTY, token taken | a thread about to sleep |
-//! | [`leave`](State::leave), alone | no change | EMPTY | EMPTY, token taken | a sleeper on its way out |
-//! | [`leave`](State::leave), others asleep | PARKED | no change | PARKED, token taken | a sleeper on its way out |
+//! | [`leave`](State::leave), no other sleeper | no change | EMPTY | EMPTY, token taken | a sleeper that leaves |
+//! | [`leave`](State::leave), others sleep | PARKED | no change | PARKED, token taken | a sleeper that leaves |
 //! | [`abandon`](State::abandon) | no change | EMPTY | no change | a sleeper whose `Wait` panicked |
 //!
 //! # The invariant
 //!
-//! While a thread sleeps, the state is PARKED or a wake is on its way to a sleeper that will look again.
+//! **While a thread sleeps, the state is PARKED or a wake is on its way to a sleeper that will look again.**
 //!
 //! Two facts keep it true with any number of sleepers.
-//! 1. The only edge from PARKED to NOTIFIED is `notify`, and each time it is followed by a wake. So behind a NOTIFIED
-//!    that was made out of PARKED there is a wake that was not sent yet, or a sleeper that it reached and that has not
-//!    looked yet. Whoever takes such a token and had no wake may therefore leave EMPTY behind.
-//! 2. A sleeper that had a wake either sleeps again, through `take_or_park`, or goes through `leave`, which puts PARKED
-//!    back if others still sleep. A slow path that knows says whether they do, under the lock that every sleeper
-//!    passes, so no new sleeper slips in between the count and the store. If the slow path does not say, the sleeper
-//!    sends the wake on.
+//! 1. Only `notify` turns PARKED into NOTIFIED, and a wake always follows. Behind such a NOTIFIED there is either a wake
+//!    that was not sent yet, or a woken sleeper that has not looked yet. So a thread that takes this token without having
+//!    been woken may leave EMPTY behind.
+//! 2. A woken sleeper either sleeps again, through `take_or_park`, or goes through `leave`. `leave` puts PARKED back if
+//!    others still sleep. A slow path that can count its sleepers says whether others sleep, under the lock that every
+//!    sleeper passes, so no new sleeper comes between the count and the store. If the slow path cannot count them, the
+//!    leaving sleeper wakes another one.
 //!
-//! A stale PARKED would cost one needless wake; a stale EMPTY would lose a thread.
+//! A stale PARKED costs one needless wake. A stale EMPTY would lose a thread.
 //!
 //! # Orderings
 //!
-//! The only thing to order is what happened before an `unpark` against what comes after the park that consumed its
-//! token. `notify` releases and consuming acquires. Every edge is a read-modify-write, so all edges after an `unpark`
-//! belong to the release sequence that it heads: the park that consumes the token synchronizes with every `unpark`
-//! since the last consumption, coalesced ones included (rust-lang/rust#53366, #99587). Nothing depends on a total
-//! order of this byte and any *other* atomic, which is the only thing that `SeqCst` could add: a lost wake-up is
-//! excluded by the modification order of the byte together with what orders a wake against a sleeper's look in the slow
-//! path (see `Wait`): its lock or, for a futex, the two pairs of release and acquire in `EventCount`.
+//! | method | ordering | reason |
+//! | --- | --- | --- |
+//! | `notify` | Release | what came before the `unpark` must be visible to the park that takes the token |
+//! | `take`, `leave` | Acquire | the other half of that pair |
+//! | `take`, on failure | Relaxed | nothing was taken, so there is nothing to see |
+//! | `take_or_park`, `abandon` | Relaxed | they neither take nor publish a token |
+//! | `peek` | Relaxed | its result is only a hint |
+//!
+//! Every transition is a read-modify-write. So each one that follows an `unpark` continues the release sequence which that
+//! `unpark` heads, and the park that takes the token synchronizes with *every* `unpark` since the token was last taken,
+//! the coalesced ones included (rust-lang/rust#53366, #99587).
+//!
+//! `SeqCst` would add a total order of this byte and *other* atomics. Nothing here needs one. Two things exclude a lost
+//! wake-up: the modification order of this byte, and what orders a wake against the sleeper's look in the slow path (its
+//! lock or, for a futex, the event count in `wait/event_count.rs`).
 
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::const_unless_loom;
@@ -81,9 +89,9 @@ impl State {
         }
     }
 
-    /// Publishes the token and returns the state it replaced; after `Parked` the caller owes a wake.
+    /// Sets the token and returns the state it replaced; after `Parked` the caller must send a wake.
     ///
-    /// It writes even if the token is there, or a coalesced `unpark` would publish nothing.
+    /// It writes even if the token is there. Otherwise a coalesced `unpark` would publish nothing.
     #[inline]
     pub(crate) fn notify(&self) -> ParkState {
         // Release: pairs with the Acquire of `take`, `take_or_park` and `leave`.
@@ -94,22 +102,26 @@ impl State {
     #[inline]
     pub(crate) fn take(&self) -> bool {
         self.0
-            // Acquire: pairs with the Release of `notify`. Relaxed on failure: nothing was taken, nothing to see.
+            // Acquire: pairs with the Release of `notify`. Relaxed on failure: nothing was taken.
             .compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
     }
 
     /// Takes the token and returns false, or makes sure that the state is PARKED and returns true.
     ///
-    /// For one who has just seen that there is no token, so that is what it expects.
+    /// The caller has just seen that there is no token, so EMPTY is the expected state.
     #[inline]
     pub(crate) fn take_or_park(&self) -> bool {
         loop {
             let parked = self
                 .0
-                // Relaxed: publishes nothing. An unparker that misses PARKED comes earlier in the modification
-                // order, so this exchange fails on its NOTIFIED; one that sees PARKED sends a wake.
+                // Relaxed: publishes nothing. An `unpark` that does not see PARKED comes earlier in the modification
+                // order, so this exchange fails on its NOTIFIED. An `unpark` that sees PARKED sends a wake.
                 .compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed);
+            // A failed exchange is only a load, and C11 allows it to read a stale PARKED. That is harmless: this thread is
+            // about to look at the state once more in the slow path. What replaced that PARKED either sends a wake
+            // afterwards, which the slow path orders with that look, or is a `leave` under the lock of the slow path, which
+            // this thread passes before that look.
             if parked != Err(NOTIFIED) {
                 return true;
             }
@@ -121,7 +133,7 @@ impl State {
 
     /// Takes the token if it is there, and leaves PARKED behind if others still sleep, else EMPTY.
     ///
-    /// The caller has slept, and knows about the others where no new sleeper can slip in.
+    /// The caller has slept, and holds what keeps new sleepers out between its count of the others and this call.
     #[inline]
     pub(crate) fn leave(&self, others: bool) -> bool {
         let left_behind = if others { PARKED } else { EMPTY };
@@ -139,7 +151,7 @@ impl State {
     /// The state at this moment; orders nothing.
     #[inline]
     pub(crate) fn peek(&self) -> ParkState {
-        // Relaxed: a hint. Whoever acts on it goes through one of the edges above.
+        // Relaxed: a hint. What acts on it goes through one of the transitions above.
         decode(self.0.load(Ordering::Relaxed))
     }
 }

@@ -17,13 +17,11 @@
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::const_unless_loom;
 
-/// What the sleepers on a futex and those who wake them agree on: an event count.
-///
 /// A sleeper enters, looks whether there still is a reason to sleep, and sleeps for as long as the number of events is
-/// the one that it was told. Whoever wakes takes the reason away, and then signals.
+/// the one that `enter` returned. A waker takes the reason away first, and then signals.
 ///
-/// Two numbers and not one, so that neither can overflow into the other, and so that the number of events takes 2³²
-/// wakes to come back to what a sleeper saw.
+/// There are two numbers, so that neither can overflow into the other, and so that the number of events takes 2³² wakes
+/// to come back to what a sleeper saw.
 pub(crate) struct EventCount {
     events: AtomicU32,
     sleepers: AtomicU32,
@@ -39,27 +37,30 @@ impl EventCount {
     /// Counts this thread among the sleepers, and returns the number of events so far.
     #[inline]
     pub(crate) fn enter(&self) -> u32 {
-        // Acquire: pairs with the second Release of `signal`. Who comes after a signal that did not count it sees what
-        // the signal is about, and the new number of events.
+        // Acquire: pairs with the second Release of `signal`. A sleeper that comes after a signal which did not count
+        // it sees what the signal is about, and the new number of events.
         self.sleepers.fetch_add(1, Ordering::Acquire);
-        // Acquire: pairs with the first Release of `signal`. Who gets the new number sees what the signal is about.
+        // Acquire: pairs with the first Release of `signal`. A sleeper that reads the new number
+        // sees what the signal is about.
         self.events.load(Ordering::Acquire)
     }
 
     /// Counts this thread among the sleepers no longer.
     #[inline]
     pub(crate) fn exit(&self) {
-        // Relaxed: publishes nothing. Whoever still counts this thread sends a needless wake.
+        // Relaxed: publishes nothing. A signal that still counts this thread sends a needless wake.
         self.sleepers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts an event; returns whether there may be sleepers who have not heard of it.
+    /// Counts an event, and returns whether a thread may be asleep that does not know of it.
     #[inline]
     pub(crate) fn signal(&self) -> bool {
         // Release: pairs with the second Acquire of `enter`.
         self.events.fetch_add(1, Ordering::Release);
-        // Release: pairs with the first Acquire of `enter`. It adds nothing, and yet it is a write: so it comes before
-        // or after each `enter` in the order of modifications, and no sleeper and its waker both miss each other.
+        // Release: pairs with the first Acquire of `enter`. It adds nothing, and must still be a write: then it comes
+        // before or after each `enter` in the modification order, so the sleeper and its waker cannot both miss each
+        // other. A plain load could read a count from before an `enter` whose sleeper has not seen this event. Weaker than
+        // Release, an `enter` that comes after it might not see the new number of events, and sleep.
         self.sleepers.fetch_add(0, Ordering::Release) > 0
     }
 
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_count_knows_who_has_not_heard_of_an_event() {
+    fn signal_tells_whether_a_thread_has_entered() {
         let count = EventCount::new();
         assert!(!count.signal());
         let [first, second] = [(); 2].map(|()| count.enter());
