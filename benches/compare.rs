@@ -7,9 +7,10 @@
 //! The figures of sleeping threads swing by tens of per cent between runs. `--bench duel` takes the contenders in turn,
 //! and gives ratios that can be relied on.
 
-use atomic_parker_benches::contenders::{Contender, Kind};
+use atomic_parker_benches::contenders::Contender;
 use atomic_parker_benches::for_each_contender;
 use atomic_parker_benches::place::Place;
+use atomic_parker_benches::rows::Kind;
 use criterion::{criterion_group, criterion_main, Criterion};
 use std::time::{Duration, Instant};
 

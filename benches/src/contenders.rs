@@ -5,24 +5,13 @@
 //!
 //! To add a contender: `impl Contender`, or a line in `parkers!`, and its name in the list of `for_each_contender!`.
 
+use crate::rows::Kind;
 use atomic_parker::{wait, Spin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::Waker;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-
-/// What a contender is compared as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The least that a token can cost. It never sleeps.
-    Floor,
-    /// The design that the project started from.
-    Document,
-    /// What is in use today.
-    Peer,
-    Ours,
-}
 
 /// A parker: one thread owns the `Parker` and parks on it, any number of them hold an `Unparker`.
 pub trait Contender: 'static {
@@ -68,8 +57,8 @@ macro_rules! for_each_contender {
     ($C:ident => $run:expr) => {{
         $crate::for_each_contender!(@ $C => $run; Floor Document Crossbeam Parking Std OursCondvar OursCondvarOff);
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        $crate::for_each_contender!(@ $C => $run; OursFutex OursFutexOff);
-        $crate::for_each_contender!(@ $C => $run; OursParkingLot OursParkingLotOff);
+        $crate::for_each_contender!(@ $C => $run; OursFutex);
+        $crate::for_each_contender!(@ $C => $run; OursParkingLot);
     }};
     (@ $C:ident => $run:expr; $($contender:ident)*) => {{
         $({
@@ -239,13 +228,8 @@ parkers! {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     OursFutex: Ours, "ours, futex", Ours<wait::Futex>, atomic_parker::Unparker<wait::Futex>,
         ours(Ours::with_wait(Default::default())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    OursFutexOff: Ours, "ours, futex, no spin", Ours<wait::Futex>, atomic_parker::Unparker<wait::Futex>,
-        ours(Ours::with_wait(Default::default()).with_spin(Spin::off())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     OursParkingLot: Ours, "ours, parking_lot", Ours<wait::ParkingLot>, atomic_parker::Unparker<wait::ParkingLot>,
         ours(Ours::with_wait(Default::default())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
-    OursParkingLotOff: Ours, "ours, parking_lot, no spin", Ours<wait::ParkingLot>, atomic_parker::Unparker<wait::ParkingLot>,
-        ours(Ours::with_wait(Default::default()).with_spin(Spin::off())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
 }
 
 /// `std::thread::park`. Its token belongs to the thread, so `wait` needs a flag to know whose token it was.

@@ -1,0 +1,78 @@
+//! The token on one thread, and round trips of two.
+
+use atomic_parker_benches::contenders::Contender;
+use atomic_parker_benches::place::Place;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub fn nanos_each(time: Duration, count: u32) -> f64 {
+    time.as_nanos() as f64 / f64::from(count)
+}
+
+pub fn token<C: Contender>() -> f64 {
+    const COUNT: u32 = 200_000;
+    // Once, and not for each operation: it stores what it is given, and the next locked instruction would wait for that.
+    let (parker, unparker) = black_box(C::pair());
+    let start = Instant::now();
+    for _ in 0..COUNT {
+        C::unpark(&unparker);
+        C::park(&parker);
+    }
+    nanos_each(start.elapsed(), COUNT)
+}
+
+/// The time of a round trip, after some that are not counted.
+pub fn round_trip<C: Contender>(place: Place, count: u32) -> f64 {
+    let warm_up = count / 10;
+    let time = place.run(
+        C::pair,
+        |parker, peer| {
+            let round_trip = || {
+                C::signal(&peer);
+                C::wait(&parker);
+            };
+            (0..warm_up).for_each(|_| round_trip());
+            let start = Instant::now();
+            (0..count).for_each(|_| round_trip());
+            start.elapsed()
+        },
+        |parker, peer| {
+            for _ in 0..warm_up + count {
+                C::wait(&parker);
+                C::signal(&peer);
+            }
+        },
+    );
+    nanos_each(time, count)
+}
+
+/// Runs a function while so many threads are busy on the first core of a place.
+pub fn beside_busy_threads<R>(place: Place, count: usize, f: impl FnOnce() -> R) -> R {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for number in 0..count {
+            let done = &done;
+            scope.spawn(move || {
+                place.enter(number % 2);
+                while !done.load(Ordering::Relaxed) {
+                    black_box(number);
+                }
+            });
+        }
+        let result = f();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// Keeps all cores busy for so long. A hypervisor may place the cores of a machine otherwise after that.
+pub fn load(time: Duration) {
+    let end = Instant::now() + time;
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(move || while Instant::now() < end {});
+        }
+    });
+}

@@ -1,0 +1,174 @@
+//! The scenarios, their rows and their goals.
+
+use crate::crowd::{fan_out, ring};
+use crate::hand_over::{beside_busy_threads, load, round_trip, token};
+use crate::parks::{Erased, Gaps, Parks, CPU, CPU_OF_BOTH, LATENCY};
+use atomic_parker_benches::block_on::{over_signal, BlockOn};
+use atomic_parker_benches::contenders::Contender;
+use atomic_parker_benches::place::Place;
+use atomic_parker_benches::rows::{floor, peers, row, Goal, Heading, Kind};
+use atomic_parker_benches::runner::{in_turn, Scenario, Slice, Turn};
+use atomic_parker_benches::{for_each_block_on, for_each_contender};
+use std::time::Duration;
+
+/// One turn for each contender, as a function of its type.
+macro_rules! turns {
+    ($with_floor:expr, $C:ident => $slice:expr) => {{
+        let mut turns: Vec<Turn> = Vec::new();
+        for_each_contender!($C => if $C::KIND != Kind::Floor || $with_floor {
+            turns.push(Turn { name: $C::NAME, kind: $C::KIND, slice: $slice });
+        });
+        turns
+    }};
+}
+pub fn scenarios() -> Vec<Scenario> {
+    let mut all = vec![each_in_turn(
+        "token",
+        vec![row("unpark + park, token there", 0, &[peers(1.02), floor(1.05)]).in_chart()],
+        12,
+        || turns!(true, C => Box::new(|| vec![token::<C>()])),
+    )];
+    for place in Place::all() {
+        match place {
+            Place::TwoCores(_) => on_two_cores(place, &mut all),
+            Place::OneCore(_) => on_one_core(place, &mut all),
+            Place::Free => anywhere(place, &mut all),
+        }
+    }
+    all
+}
+
+fn each_in_turn(name: &str, rows: Vec<Heading>, slices: usize, turns: impl Fn() -> Vec<Turn> + 'static) -> Scenario {
+    let entrants = turns().iter().map(|turn| (turn.name, turn.kind)).collect();
+    Scenario { name: name.into(), rows, entrants, slices, start: Box::new(move || in_turn(turns())) }
+}
+
+fn round_trips(name: &str, place: Place, slices: usize, goals: &[Goal], parallel: bool) -> Scenario {
+    let count = if parallel { 2_000 } else { 5_000 };
+    let rows = vec![row(name, 0, goals).in_chart()];
+    each_in_turn(
+        name,
+        rows,
+        slices,
+        move || turns!(parallel, C => Box::new(move || vec![round_trip::<C>(place, count)])),
+    )
+}
+
+/// The goals of a round trip of two threads that can run at the same time.
+const PARALLEL: [Goal; 2] = [peers(0.005).where_the_floor_is(), floor(1.3)];
+
+fn parks(name: &str, parks: Parks, slices: usize, only_default: bool, rows: Vec<Heading>) -> Scenario {
+    let contenders = move || {
+        let mut all: Vec<Erased> = Vec::new();
+        for_each_contender!(C => all.push(Erased::new::<C>()));
+        all.retain(|one| match one.kind {
+            Kind::Floor => false,
+            Kind::Peer => true,
+            Kind::Ours => !only_default || one.name == "ours",
+            Kind::Document | Kind::ByHand => !only_default,
+        });
+        all
+    };
+    let entrants = contenders().iter().map(|one| (one.name, one.kind)).collect();
+    let start = Box::new(move || -> Slice {
+        let contenders = contenders();
+        Box::new(move |random| parks.slice(&contenders, random))
+    });
+    Scenario { name: name.into(), rows, entrants, slices, start }
+}
+
+/// A gap of the waker, as in the table of goals.
+fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
+    let nanos = (micros * 1e3) as u64;
+    let gaps = if poisson { Gaps::Poisson(nanos) } else { Gaps::Regular(nanos) };
+    // About three milliseconds for each turn.
+    let a_turn = ((3e6 / (nanos as f64 + 8e3)) as usize).max(20);
+    let what = format!("gaps of {micros} µs{}", if poisson { ", Poisson" } else { "" });
+    let long = !poisson && micros >= 100.0;
+    let cpu = if long { 1.05 } else { 2.0 };
+    let latency = match micros {
+        _ if micros == 2.0 && !poisson => 0.02,
+        _ if micros <= 3.0 => 0.05,
+        _ => 1.05,
+    };
+    let mut rows = vec![row(format!("{what}: latency"), LATENCY, &[peers(latency)])];
+    // Half a microsecond is a row for the latency only.
+    if micros >= 1.0 {
+        rows.push(row(format!("{what}: CPU a park"), CPU, &[peers(cpu)]));
+        rows.push(row(format!("{what}: CPU a park and unpark"), CPU_OF_BOTH, &[peers(cpu)]));
+    }
+    if micros == 2.0 || micros == 20.0 || micros == 200.0 {
+        rows = rows.into_iter().map(|row| if row.value == CPU_OF_BOTH { row } else { row.in_chart() }).collect();
+    }
+    all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false }, 2, true, rows));
+}
+
+fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
+    all.push(round_trips("round trip, two cores", place, 12, &PARALLEL, true));
+    gap(place, 0.5, false, all);
+    for micros in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0] {
+        gap(place, micros, false, all);
+        gap(place, micros, true, all);
+    }
+    let rows = vec![
+        row("2 µs and 5 ms in turn: latency after 2 µs", LATENCY, &[peers(0.5)]).in_chart(),
+        row("2 µs and 5 ms in turn: CPU a park", CPU, &[peers(1.1)]),
+    ];
+    let gaps = Gaps::InTurn(2_000, 5_000_000);
+    all.push(parks("short and long", Parks { place, gaps, a_turn: 20, turns: 6, fresh: false }, 6, true, rows));
+    let rows = vec![row("block_on, round trip, two cores", 0, &[peers(0.01)]).in_chart()];
+    all.push(each_in_turn("block_on, round trip", rows, 12, move || {
+        let mut turns = Vec::new();
+        for_each_block_on!(B => turns.push(Turn {
+            name: B::NAME,
+            kind: B::KIND,
+            slice: Box::new(move || vec![over_signal::<B>(place, 1_000).as_nanos() as f64 / 1e3]),
+        }));
+        turns
+    }));
+    let mut loaded = round_trips("round trip, two cores, after 20 s of load", place, 12, &PARALLEL, true);
+    loaded.start = after_load(loaded.start);
+    all.push(loaded);
+}
+
+/// The slices after a load begin right after it.
+fn after_load(start: Box<dyn FnOnce() -> Slice>) -> Box<dyn FnOnce() -> Slice> {
+    Box::new(|| {
+        load(Duration::from_secs(20));
+        start()
+    })
+}
+
+fn on_one_core(place: Place, all: &mut Vec<Scenario>) {
+    all.push(round_trips("round trip, one core", place, 24, &[peers(1.05)], false));
+    let name = "round trip, one core, two busy threads";
+    let rows = vec![row(name, 0, &[peers(1.05)]).in_chart()];
+    all.push(each_in_turn(name, rows, 48, move || {
+        turns!(false, C => Box::new(move || beside_busy_threads(place, 2, || vec![round_trip::<C>(place, 400)])))
+    }));
+}
+
+fn anywhere(place: Place, all: &mut Vec<Scenario>) {
+    all.push(round_trips("round trip, free", place, 12, &PARALLEL, true));
+    let mut loaded = round_trips("round trip, free, after 20 s of load", place, 12, &PARALLEL, true);
+    loaded.start = after_load(loaded.start);
+    all.push(loaded);
+    let rows = vec![row("ring of 8 threads, one token: a hop", 0, &[peers(1.05)]).in_chart()];
+    all.push(each_in_turn("ring", rows, 48, || turns!(false, C => Box::new(|| vec![ring::<C>()]))));
+    let rows = vec![row("one wakes 8 and waits for them", 0, &[peers(1.05)]).in_chart()];
+    all.push(each_in_turn("fan out", rows, 36, || turns!(false, C => Box::new(|| vec![fan_out::<C>()]))));
+    for (what, nanos, turns) in [("every 500 µs", 500_000, 24), ("every 5 ms", 5_000_000, 12)] {
+        let rows = vec![
+            row(format!("{what}: latency"), LATENCY, &[]),
+            row(format!("{what}: CPU a park"), CPU, &[peers(1.05)]).in_chart(),
+        ];
+        let parks_ = Parks { place, gaps: Gaps::Asleep(nanos), a_turn: 10, turns, fresh: false };
+        all.push(parks(what, parks_, 4, true, rows));
+    }
+    let rows = vec![
+        row("parkers of ten parks, every 500 µs: latency", LATENCY, &[]),
+        row("parkers of ten parks, every 500 µs: CPU a park", CPU, &[peers(1.1)]).in_chart(),
+    ];
+    let young = Parks { place, gaps: Gaps::Asleep(500_000), a_turn: 10, turns: 24, fresh: true };
+    all.push(parks("parkers of ten parks", young, 4, true, rows));
+}

@@ -1,0 +1,116 @@
+//! The chart: one line a row, a point with its interval on a logarithmic axis, and a line where both are as fast.
+//!
+//! Written as text, since a chart that follows the reader's light or dark theme needs a style sheet of its own.
+
+use crate::rows::{Against, Row};
+use crate::stats::{short, Estimate};
+use std::fmt::Write;
+
+const STYLE: &str = "<style>\
+text{font:15px sans-serif;fill:#1b1f24}.title{font-weight:bold}.small{font-size:13px}\
+.grid{stroke:#d0d7de}.one{stroke:#1b1f24;stroke-width:2}.interval{stroke:#0550ae;stroke-width:3}\
+.faster{fill:#0550ae;stroke:#0550ae;stroke-width:2}.equal{fill:#fff;stroke:#0550ae;stroke-width:2}.back{fill:#fff}\
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.grid{stroke:#3d444d}.one{stroke:#e6edf3}\
+.interval{stroke:#79c0ff}.faster{fill:#79c0ff;stroke:#79c0ff}.equal{fill:#0d1117;stroke:#79c0ff}.back{fill:#0d1117}}\
+</style>";
+
+const WIDTH: f64 = 940.0;
+const LINE: f64 = 26.0;
+/// Where the axis begins and ends.
+const AXIS: (f64, f64) = (400.0, 750.0);
+
+struct Point<'a> {
+    name: &'a str,
+    peer: &'a str,
+    ratio: Estimate,
+}
+
+/// The rows that are marked for it, each by its ratio to the best peer.
+pub fn svg(rows: &[Row]) -> String {
+    let points: Vec<Point> = rows.iter().filter(|row| row.heading.in_chart).filter_map(point).collect();
+    let (mut faster, mut rest): (Vec<_>, Vec<_>) = points.into_iter().partition(|point| point.ratio.high < 0.9);
+    faster.sort_by(|a, b| a.ratio.median.total_cmp(&b.ratio.median));
+    rest.sort_by(|a, b| a.ratio.median.total_cmp(&b.ratio.median));
+    let all = || faster.iter().chain(&rest);
+    let least = all().map(|point| point.ratio.low).fold(0.5, f64::min).log10().floor();
+    let most = all().map(|point| point.ratio.high).fold(1.5, f64::max).log10();
+    let x = move |ratio: f64| AXIS.0 + (AXIS.1 - AXIS.0) * (ratio.log10() - least) / (most - least);
+
+    let mut body = String::new();
+    let mut y = 46.0;
+    for (title, group, class) in [("Faster", &faster, "faster"), ("No slower", &rest, "equal")] {
+        if group.is_empty() {
+            continue;
+        }
+        // By its measure, and not by what was hoped for.
+        let title = match group.iter().map(|point| point.ratio.low).fold(0.0, f64::max) {
+            worst if worst > 1.1 => format!("{title}, or at a price"),
+            _ => title.to_string(),
+        };
+        text(&mut body, 12.0, y, "title", &title);
+        y += LINE;
+        for point in group {
+            draw(&mut body, point, y, class, x);
+            y += LINE;
+        }
+        y += 8.0;
+    }
+    let (top, bottom) = (30.0, y - LINE + 6.0);
+    let mut axis = String::new();
+    for power in least as i32..=0 {
+        let at = 10f64.powi(power);
+        let class = if power == 0 { "one" } else { "grid" };
+        write!(axis, r#"<line class="{class}" x1="{0:.1}" x2="{0:.1}" y1="{top}" y2="{bottom}"/>"#, x(at)).unwrap();
+        write!(axis, r#"<text class="small" text-anchor="middle" x="{:.1}" y="{}">{at}</text>"#, x(at), bottom + 18.0)
+            .unwrap();
+    }
+    let height = bottom + 30.0;
+    let mut svg = format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">"#
+    );
+    svg.push_str(STYLE);
+    write!(svg, r#"<rect class="back" width="{WIDTH}" height="{height}"/>"#).unwrap();
+    text(
+        &mut svg,
+        12.0,
+        20.0,
+        "title",
+        "Time of this crate for each unit of the best peer's (logarithmic; left of the line is faster)",
+    );
+    svg + &axis + &body + "</svg>\n"
+}
+
+fn point(row: &Row) -> Option<Point<'_>> {
+    let goal = row
+        .heading
+        .goals
+        .iter()
+        .find(|goal| matches!(goal.against, Against::Best(_) | Against::BestWhereTheFloorIs(_)))?;
+    let (_, peer, ratio, _) = row.judge(goal)?;
+    Some(Point { name: &row.heading.name, peer: peer?.name, ratio })
+}
+
+fn draw(out: &mut String, point: &Point, y: f64, class: &str, x: impl Fn(f64) -> f64) {
+    let Estimate { median, low, high } = point.ratio;
+    let middle = y - 5.0;
+    text(out, 24.0, y, "", point.name);
+    write!(out, r#"<line class="interval" x1="{:.1}" x2="{:.1}" y1="{middle}" y2="{middle}"/>"#, x(low), x(high))
+        .unwrap();
+    for end in [low, high] {
+        write!(
+            out,
+            r#"<line class="interval" x1="{0:.1}" x2="{0:.1}" y1="{1}" y2="{2}"/>"#,
+            x(end),
+            middle - 4.0,
+            middle + 4.0
+        )
+        .unwrap();
+    }
+    write!(out, r#"<circle class="{class}" cx="{:.1}" cy="{middle}" r="5"/>"#, x(median)).unwrap();
+    text(out, AXIS.1 + 16.0, y, "small", &format!("{} of {}", short(median), point.peer));
+}
+
+fn text(out: &mut String, x: f64, y: f64, class: &str, text: &str) {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    write!(out, r#"<text class="{class}" x="{x}" y="{y}">{text}</text>"#).unwrap();
+}

@@ -1,0 +1,146 @@
+//! Runs the scenarios of a bench: all entrants in turn, in short slices, in a new order each time.
+//!
+//! On a shared machine absolute times drift by tens of per cent within minutes. So ratios are taken within a slice, and a
+//! table shows their median.
+//!
+//! Options, after `--`: names of scenarios (parts of them do), `--rounds N` for more slices, `--list`, `--out DIR` for the
+//! figures and the chart.
+
+use crate::rows::{Entrant, Heading, Kind, Row};
+use crate::{chart, report};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// One slice of every entrant: the number of an entrant, and its values. An entrant may be there several times, each as
+/// often as the others.
+pub type Slice = Box<dyn FnMut(&mut fastrand::Rng) -> Vec<(usize, Vec<f64>)>>;
+
+pub struct Scenario {
+    /// By which it is chosen on the command line.
+    pub name: String,
+    pub rows: Vec<Heading>,
+    pub entrants: Vec<(&'static str, Kind)>,
+    /// How many slices a round takes: more where they differ more from each other than the entrants do.
+    pub slices: usize,
+    /// What comes before the first slice: threads that live through all of them, or load.
+    pub start: Box<dyn FnOnce() -> Slice>,
+}
+
+/// An entrant that is measured by a function of its own.
+pub struct Turn {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub slice: Box<dyn FnMut() -> Vec<f64>>,
+}
+
+/// Takes them in turn. What comes before a slice may matter: one that shares code with it leaves it in the caches.
+pub fn in_turn(mut turns: Vec<Turn>) -> Slice {
+    Box::new(move |random| {
+        shuffled(turns.len(), random).into_iter().map(|number| (number, (turns[number].slice)())).collect()
+    })
+}
+
+pub fn shuffled(count: usize, random: &mut fastrand::Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    random.shuffle(&mut order);
+    order
+}
+
+struct Options {
+    names: Vec<String>,
+    rounds: usize,
+    /// One slice only, to see that it runs.
+    is_test: bool,
+    list: bool,
+    out: PathBuf,
+}
+
+fn options(bench: &str) -> Result<Options, String> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")));
+    let mut options = Options { names: Vec::new(), rounds: 1, is_test: false, list: false, out: target.join(bench) };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--rounds" => {
+                options.rounds = match value()?.parse() {
+                    Ok(rounds) if rounds > 0 => rounds,
+                    _ => return Err("--rounds takes a number from 1".into()),
+                }
+            }
+            "--out" => options.out = value()?.into(),
+            "--list" => options.list = true,
+            // From cargo.
+            "--bench" => {}
+            "--test" => options.is_test = true,
+            _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
+            _ => options.names.push(arg),
+        }
+    }
+    Ok(options)
+}
+
+fn run(bench: &str, mut scenarios: Vec<Scenario>) -> Result<(), String> {
+    let options = options(bench)?;
+    if !options.names.is_empty() {
+        scenarios.retain(|scenario| options.names.iter().any(|name| scenario.name.contains(name.as_str())));
+    }
+    if scenarios.is_empty() {
+        return Err("no scenario has such a name: --list shows them all".into());
+    }
+    if options.list {
+        scenarios.iter().for_each(|scenario| println!("{}", scenario.name));
+        return Ok(());
+    }
+    let mut rows = Vec::new();
+    let mut random = fastrand::Rng::new();
+    for scenario in scenarios {
+        let begin = Instant::now();
+        let mut slice = (scenario.start)();
+        let entrants = |_| {
+            let entrant = |&(name, kind)| Entrant { name, kind, values: Vec::new() };
+            scenario.entrants.iter().map(entrant).collect::<Vec<_>>()
+        };
+        let mut own: Vec<Row> =
+            scenario.rows.into_iter().map(|heading| Row { heading, entrants: entrants(()) }).collect();
+        let slices = if options.is_test { 1 } else { scenario.slices * options.rounds };
+        for _ in 0..slices {
+            for (number, values) in slice(&mut random) {
+                for row in &mut own {
+                    row.entrants[number].values.push(values[row.heading.value]);
+                }
+            }
+        }
+        eprintln!("{}: {:.1} s", scenario.name, begin.elapsed().as_secs_f64());
+        rows.extend(own);
+    }
+    rows.retain(|row| {
+        let is_measured = row.is_measured();
+        if !is_measured {
+            eprintln!("left out, as this system does not tell it: {}", row.heading.name);
+        }
+        is_measured
+    });
+    report::print(&rows);
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&options.out)?;
+        std::fs::write(options.out.join("figures.json"), report::json(&rows))?;
+        std::fs::write(options.out.join("chart.svg"), chart::svg(&rows))
+    };
+    write().map_err(|error| format!("can't write to {}: {error}", options.out.display()))?;
+    eprintln!("figures and chart: {}", options.out.display());
+    Ok(())
+}
+
+/// The `main` of a bench.
+pub fn main(bench: &str, scenarios: Vec<Scenario>) -> ExitCode {
+    match run(bench, scenarios) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{bench}: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
