@@ -82,6 +82,7 @@
 
 mod atomic_parker;
 mod block_on;
+pub mod idle;
 mod pair;
 mod spin;
 mod state;

@@ -1,0 +1,17 @@
+//! Pages of documentation: each says more of one thing than fits beside the code.
+
+/// The protocol of the parker.
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocol {}
+
+/// The protocol of the idle set.
+#[doc = include_str!("../docs/idle.md")]
+pub mod idle_workers {}
+
+/// When a parker spins.
+#[doc = include_str!("../docs/spinning.md")]
+pub mod spinning {}
+
+/// What changes for a user of another parker.
+#[doc = include_str!("../docs/moving_over.md")]
+pub mod moving_over {}
