@@ -1,9 +1,11 @@
 use crate::state::{ParkState, State};
 use crate::sync::{self, const_unless_loom};
 use crate::wait::{self, Key, Sleeper, Wait};
+use crate::waker::{self, Target};
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::task::{RawWaker, RawWakerVTable, Waker};
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// A token that threads can sleep for: one atomic byte and a slow path `W`.
@@ -122,7 +124,22 @@ impl<W> AtomicParker<W> {
         self.state.peek()
     }
 
-    /// Takes the token, for one who expects it: without the look of `try_park`.
+    /// Returns the slow path, for instance the event loop that a parked thread sleeps in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::{wait, AtomicParker};
+    ///
+    /// let parker = AtomicParker::new();
+    /// let _slow_path: &wait::Condvar = parker.wait();
+    /// ```
+    #[inline]
+    pub fn wait(&self) -> &W {
+        &self.wait
+    }
+
+    /// Takes the token. The caller expects it to be there, so this goes without the first load of `try_park`.
     #[inline]
     pub(crate) fn take(&self) -> bool {
         self.state.take()
@@ -238,11 +255,11 @@ impl<W: Wait> AtomicParker<W> {
     #[cold]
     fn wake_after(&self, before_wake: impl FnOnce()) {
         before_wake();
-        self.wake();
+        self.wake_sleeper();
     }
 
     #[inline]
-    fn wake(&self) {
+    fn wake_sleeper(&self) {
         self.wait.wake(Key::new(&self.state));
     }
 
@@ -269,7 +286,7 @@ impl<W: Wait> AtomicParker<W> {
             if !self.state.take_or_park() {
                 if owes_a_wake {
                     let on_panic = PassOn { parker: self, sleeper: None, sleepers };
-                    self.wake();
+                    self.wake_sleeper();
                     std::mem::forget(on_panic);
                 }
                 return true;
@@ -283,7 +300,7 @@ impl<W: Wait> AtomicParker<W> {
                 sleeper.leave(false);
                 if sleepers == Sleepers::Any {
                     // The slow path does not know who else sleeps: whoever does must look, and put PARKED back.
-                    self.wake();
+                    self.wake_sleeper();
                 }
             }
             std::mem::forget(on_panic);
@@ -323,7 +340,7 @@ impl<W: Wait> Drop for PassOn<'_, W> {
         }
         if self.sleepers == Sleepers::Any {
             // A second panic, while the first one unwinds, would abort the process.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.parker.wake()));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.parker.wake_sleeper()));
         }
     }
 }
@@ -331,7 +348,8 @@ impl<W: Wait> Drop for PassOn<'_, W> {
 impl<W: Wait + Sync + 'static> AtomicParker<W> {
     /// Returns a waker that unparks this parker, and neither allocates nor counts references.
     ///
-    /// Cloning and dropping it is free. Waking is [`unpark`](AtomicParker::unpark).
+    /// Cloning and dropping it is free. Waking is [`unpark`](AtomicParker::unpark). All wakers of one parker know each
+    /// other by `will_wake`, wherever they were made.
     ///
     /// # Examples
     ///
@@ -344,35 +362,46 @@ impl<W: Wait + Sync + 'static> AtomicParker<W> {
     /// ```
     #[must_use]
     pub fn waker(&'static self) -> Waker {
-        #[allow(unsafe_code)]
-        // SAFETY: The data pointer comes from a `'static` shared reference to `Self`, so it is valid for reads for
-        // ever, and `Self` is `Sync`, so any thread may use it. The functions of the table take it for just that, own
-        // nothing and release nothing, so clone and drop have nothing to keep in step.
-        unsafe {
-            Waker::from_raw(Self::raw_waker((self as *const Self).cast()))
-        }
-    }
-
-    const VTABLE: &'static RawWakerVTable =
-        &RawWakerVTable::new(Self::raw_waker, Self::raw_wake, Self::raw_wake, |_| {});
-
-    #[allow(unsafe_code)]
-    fn raw_waker(this: *const ()) -> RawWaker {
-        RawWaker::new(this, Self::VTABLE)
-    }
-
-    /// `this` must be a `&'static Self`.
-    #[allow(unsafe_code)]
-    unsafe fn raw_wake(this: *const ()) {
-        // SAFETY: The caller's promise; `waker` is the only one to hand out this table.
-        let this = unsafe { &*this.cast::<Self>() };
-        this.unpark();
+        waker::from_static(self)
     }
 }
 
-impl<W: Default> Default for AtomicParker<W> {
+impl<W: Wait + Sync + 'static> Target for AtomicParker<W> {
+    fn wake(&self) {
+        self.unpark();
+    }
+}
+
+/// `Waker::from(arc)`, for a parker in an `Arc`: waking is [`unpark`](AtomicParker::unpark).
+///
+/// It allocates nothing more. Clone such a waker to get another one: `will_wake` knows its clones for sure, and may not
+/// know a second one that was made from the `Arc`, as std makes it.
+///
+/// # Examples
+///
+/// ```
+/// use atomic_parker::AtomicParker;
+/// use std::sync::Arc;
+/// use std::task::Waker;
+///
+/// let parker = Arc::new(AtomicParker::new());
+/// Waker::from(parker.clone()).wake();
+/// parker.park();
+/// ```
+impl<W: Wait + Send + Sync + 'static> Wake for AtomicParker<W> {
+    fn wake(self: Arc<Self>) {
+        self.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.unpark();
+    }
+}
+
+/// On the default slow path. For another one, there is [`with_wait`](AtomicParker::with_wait).
+impl Default for AtomicParker {
     fn default() -> Self {
-        Self::with_wait(W::default())
+        Self::new()
     }
 }
 

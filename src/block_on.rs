@@ -1,23 +1,24 @@
 use crate::pair::Parker;
 use crate::sync;
 use crate::wait::Wait;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::{pin, Pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Runs a future to completion on this thread, which sleeps while the future has nothing to do.
 ///
 /// The parker and its waker belong to the thread and are kept for the next call. What allocates is the first call on a
-/// thread, the first sleep, which asks whether there are other CPUs, and a call in a thread-local's destructor, if the
-/// parker is gone by then.
+/// thread, the first one at each depth of nesting, and a call in a thread-local's destructor, if the thread's parkers
+/// are gone by then.
 ///
-/// May be called within the poll of another call. Both share the thread's parker, and if the inner one has slept, the
-/// outer one polls once more before it does, in case that a wake-up was meant for it.
+/// May be called within the poll of another call. Each depth of nesting has a parker of its own, so the inner call takes
+/// no wake-up of the outer one, and does not make it poll again.
 ///
 /// A waker may outlive the call. Waking it then is harmless: at most, one later call on this thread polls its future
 /// once more than needed.
@@ -43,23 +44,14 @@ use std::time::Duration;
 /// assert_eq!(sum, 3);
 /// ```
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
-    let mut future = pin!(future.into_future());
-    on_this_thread(|thread| {
-        let mut seen = thread.taken.get();
-        always(drive(&thread.waker, future.as_mut(), || {
-            thread.park(&mut seen, |parker| {
-                parker.park();
-                true
-            });
-            Ok(())
-        }))
-    })
+    let lent = Lent::take();
+    run(&lent.0.parker, &lent.0.waker, future)
 }
 
-/// Runs a future on this thread for no longer than `timeout`, and returns its output or that time is up.
+/// Runs a future on this thread until it is ready or `timeout` is over, but never interrupts a poll, so the call lasts
+/// for as long as the poll does that is running at the end of that time.
 ///
-/// As [`block_on`], with a limit that counts from the call. A future that is not ready by then is dropped. A poll
-/// is never interrupted: it is the future's own business to return from it.
+/// As [`block_on`], with a limit that counts from the call. A future that is not ready by then is dropped.
 ///
 /// # Timeouts
 ///
@@ -90,27 +82,8 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 /// assert_eq!(block_on_timeout(pending::<i32>(), Duration::from_millis(1)), Err(TimedOut));
 /// ```
 pub fn block_on_timeout<F: IntoFuture>(future: F, timeout: Duration) -> Result<F::Output, TimedOut> {
-    let mut expired = timeout.is_zero();
-    let deadline = if expired { None } else { sync::deadline_after(timeout) };
-    let mut future = pin!(future.into_future());
-    on_this_thread(|thread| {
-        let mut seen = thread.taken.get();
-        drive(&thread.waker, future.as_mut(), || {
-            let park = |parker: &Parker| match deadline {
-                Some(deadline) => parker.park_deadline(deadline),
-                None => {
-                    parker.park();
-                    true
-                }
-            };
-            if expired || !thread.park(&mut seen, park) {
-                return Err(TimedOut);
-            }
-            // Looked at although there was a token: the future may be one that wakes itself in every poll.
-            expired = sync::has_passed(deadline);
-            Ok(())
-        })
-    })
+    let lent = Lent::take();
+    run_timeout(&lent.0.parker, &lent.0.waker, future, timeout)
 }
 
 impl<W: Wait + Send + Sync + 'static> Parker<W> {
@@ -143,14 +116,42 @@ impl<W: Wait + Send + Sync + 'static> Parker<W> {
     /// assert_eq!(parker.block_on(async { 1 + 2 }), 3);
     /// ```
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
-        always(drive(&Waker::from(self.unparker()), pin!(future.into_future()), || {
-            self.park();
-            Ok(())
-        }))
+        run(self, &Waker::from(self.unparker()), future)
+    }
+
+    /// Runs a future on this parker until it is ready or `timeout` is over, but never interrupts a poll.
+    ///
+    /// As [`Parker::block_on`], with the limit of [`block_on_timeout`], where timeouts are described.
+    ///
+    /// # Memory ordering
+    ///
+    /// What came before an `unpark` or a wake happens-before the poll that follows from it. [`TimedOut`] orders nothing.
+    ///
+    /// # Cost
+    ///
+    /// As [`Parker::block_on`]; besides, it reads the clock when it is called and after each wake-up.
+    ///
+    /// # Panics
+    ///
+    /// Only if the future or the slow path does. The parker stays usable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::{Parker, TimedOut};
+    /// use std::future::{pending, ready};
+    /// use std::time::Duration;
+    ///
+    /// let parker = Parker::new();
+    /// assert_eq!(parker.block_on_timeout(ready(1), Duration::ZERO), Ok(1));
+    /// assert_eq!(parker.block_on_timeout(pending::<()>(), Duration::from_millis(1)), Err(TimedOut));
+    /// ```
+    pub fn block_on_timeout<F: IntoFuture>(&self, future: F, timeout: Duration) -> Result<F::Output, TimedOut> {
+        run_timeout(self, &Waker::from(self.unparker()), future, timeout)
     }
 }
 
-/// Time was up before the future was ready: the error of [`block_on_timeout`].
+/// Time was up before the future was ready: the error of [`block_on_timeout`] and [`Parker::block_on_timeout`].
 ///
 /// # Examples
 ///
@@ -168,6 +169,45 @@ impl fmt::Display for TimedOut {
 
 impl Error for TimedOut {}
 
+#[inline]
+fn run<W: Wait, F: IntoFuture>(parker: &Parker<W>, waker: &Waker, future: F) -> F::Output {
+    let park = || {
+        parker.park();
+        Ok::<(), Infallible>(())
+    };
+    match drive(waker, pin!(future.into_future()), park) {
+        Ok(output) => output,
+        Err(never) => match never {},
+    }
+}
+
+#[inline]
+fn run_timeout<W: Wait, F: IntoFuture>(
+    parker: &Parker<W>,
+    waker: &Waker,
+    future: F,
+    timeout: Duration,
+) -> Result<F::Output, TimedOut> {
+    let mut expired = timeout.is_zero();
+    let deadline = if expired { None } else { sync::deadline_after(timeout) };
+    let park = || {
+        let park = |deadline| match deadline {
+            Some(deadline) => parker.park_deadline(deadline),
+            None => {
+                parker.park();
+                true
+            }
+        };
+        if expired || !park(deadline) {
+            return Err(TimedOut);
+        }
+        // Read although there was a token: the future may be one that wakes itself in every poll.
+        expired = sync::has_passed(deadline);
+        Ok(())
+    };
+    drive(waker, pin!(future.into_future()), park)
+}
+
 /// Polls until the future is ready; while it is not, `park` says when to poll again, or not to any more.
 #[inline]
 fn drive<F: Future, E>(
@@ -184,55 +224,43 @@ fn drive<F: Future, E>(
     }
 }
 
-fn always<T>(result: Result<T, Infallible>) -> T {
-    match result {
-        Ok(output) => output,
-        Err(never) => match never {},
-    }
-}
-
-/// What a thread keeps for its calls.
-struct ThisThread {
+/// What one call needs: a parker, and the waker for it.
+struct Pair {
     parker: Parker,
     waker: Waker,
-    /// How many tokens the calls on this thread have taken.
-    taken: Cell<usize>,
 }
 
-impl ThisThread {
+impl Pair {
     #[cold]
-    fn new() -> Self {
+    fn new() -> Rc<Self> {
         let parker = Parker::new();
         let waker = Waker::from(parker.unparker());
-        Self { parker, waker, taken: Cell::new(0) }
-    }
-
-    /// Parks, unless a call within the last poll has taken a token since `seen`: that may have been the caller's.
-    fn park(&self, seen: &mut usize, park: impl FnOnce(&Parker) -> bool) -> bool {
-        let woken = self.taken.get() != *seen || {
-            let took = park(&self.parker);
-            self.taken.set(self.taken.get().wrapping_add(1));
-            took
-        };
-        *seen = self.taken.get();
-        woken
+        Rc::new(Self { parker, waker })
     }
 }
 
-#[inline]
-fn on_this_thread<R>(mut run: impl FnMut(&ThisThread) -> R) -> R {
-    sync::local! {
-        static THIS_THREAD: ThisThread = ThisThread::new();
-    }
-    match THIS_THREAD.try_with(&mut run) {
-        Ok(output) => output,
-        Err(_) => on_a_pair_of_its_own(run),
+sync::local! {
+    /// The pairs that no call on this thread uses. A call returns its pair before the call around it does, so the next
+    /// call at the same depth gets the same pair.
+    static UNUSED: RefCell<Vec<Rc<Pair>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A pair that is one call's own until the call returns or unwinds.
+struct Lent(Rc<Pair>);
+
+impl Lent {
+    #[inline]
+    fn take() -> Self {
+        let unused = UNUSED.try_with(|unused| unused.borrow_mut().pop());
+        // In a thread-local's destructor, the thread's pairs may be gone.
+        Self(unused.ok().flatten().unwrap_or_else(Pair::new))
     }
 }
 
-/// In a thread-local's destructor, after the thread's own pair is gone.
-#[cold]
-#[inline(never)]
-fn on_a_pair_of_its_own<R>(mut run: impl FnMut(&ThisThread) -> R) -> R {
-    run(&ThisThread::new())
+impl Drop for Lent {
+    #[inline]
+    fn drop(&mut self) {
+        // If the thread's pairs are gone, this one goes too.
+        let _ = UNUSED.try_with(|unused| unused.borrow_mut().push(self.0.clone()));
+    }
 }

@@ -88,6 +88,7 @@ mod spin;
 mod state;
 mod sync;
 pub mod wait;
+mod waker;
 
 pub use crate::atomic_parker::AtomicParker;
 pub use crate::block_on::{block_on, block_on_timeout, TimedOut};

@@ -155,6 +155,21 @@ impl<W> Parker<W> {
         Unparker::of(self.shared.clone())
     }
 
+    /// Returns the slow path, for instance the event loop that the parked thread sleeps in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::{wait, Parker};
+    ///
+    /// let parker = Parker::new();
+    /// let _slow_path: &wait::Condvar = parker.wait();
+    /// ```
+    #[inline]
+    pub fn wait(&self) -> &W {
+        self.inner().wait()
+    }
+
     /// Turns a parker into a raw pointer, to be given to [`from_raw`](Parker::from_raw).
     ///
     /// Until then, the pointer owns what the parker owned; only what it has learned about spinning, and a choice by
@@ -166,6 +181,7 @@ impl<W> Parker<W> {
     /// use atomic_parker::Parker;
     ///
     /// let raw = Parker::into_raw(Parker::new());
+    /// // The type is written out, as the pointer does not tell the slow path.
     /// // SAFETY: The pointer comes from `into_raw` of the same type, and is used once.
     /// let parker: Parker = unsafe { Parker::from_raw(raw) };
     /// assert!(!parker.try_park());
@@ -442,9 +458,10 @@ fn nanos(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
 }
 
-impl<W: Default> Default for Parker<W> {
+/// On the default slow path, as [`Parker::new`]. For another one, there is [`with_wait`](Parker::with_wait).
+impl Default for Parker {
     fn default() -> Self {
-        Self::with_wait(W::default())
+        Self::new()
     }
 }
 

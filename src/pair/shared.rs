@@ -5,9 +5,9 @@ use crate::spin::WakeTime;
 use crate::state::ParkState;
 use crate::sync;
 use crate::wait::Wait;
+use crate::waker::Target;
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
-use std::task::Wake;
 
 /// What the two sides of a pair share: one allocation, on cache lines of its own.
 pub(crate) struct Shared<W>(CachePadded<Inner<W>>);
@@ -43,12 +43,8 @@ impl<W: Wait> Shared<W> {
     }
 }
 
-impl<W: Wait + Send + Sync + 'static> Wake for Shared<W> {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
+impl<W: Wait + Send + Sync + 'static> Target for Shared<W> {
+    fn wake(&self) {
         self.notify();
     }
 }

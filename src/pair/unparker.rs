@@ -1,6 +1,7 @@
 use super::shared::Shared;
 use crate::state::ParkState;
 use crate::wait::{self, Wait};
+use crate::waker;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
@@ -63,6 +64,7 @@ impl<W> Unparker<W> {
     ///
     /// let (parker, unparker) = pair();
     /// let raw = Unparker::into_raw(unparker);
+    /// // The type is written out, as the pointer does not tell the slow path.
     /// // SAFETY: The pointer comes from `into_raw` of the same type, and is used once.
     /// let unparker: Unparker = unsafe { Unparker::from_raw(raw) };
     /// assert!(unparker.will_unpark(&parker));
@@ -136,6 +138,15 @@ impl<W> Clone for Unparker<W> {
     }
 }
 
+/// Two handles are equal if they unpark the same parker: [`same_parker`](Unparker::same_parker).
+impl<W> PartialEq for Unparker<W> {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_parker(other)
+    }
+}
+
+impl<W> Eq for Unparker<W> {}
+
 impl<W> fmt::Debug for Unparker<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unparker").field("state", &self.shared.parker().state()).finish_non_exhaustive()
@@ -143,8 +154,10 @@ impl<W> fmt::Debug for Unparker<W> {
 }
 
 /// A waker that unparks, made without a further allocation: it takes over the handle's reference.
+///
+/// All wakers of one parker know each other by [`will_wake`](Waker::will_wake), wherever they were made.
 impl<W: Wait + Send + Sync + 'static> From<Unparker<W>> for Waker {
     fn from(unparker: Unparker<W>) -> Self {
-        Waker::from(unparker.shared)
+        waker::from_arc(unparker.shared)
     }
 }

@@ -6,7 +6,7 @@
 
 use super::atomic::{AtomicU32, Ordering};
 use super::deadline_after;
-use super::parking_lot_core::{park, unpark_one, DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
+use super::parking_lot_core::{park, unpark_all, unpark_one, DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
 use std::num::TryFromIntError;
 use std::time::Duration;
 
@@ -42,8 +42,12 @@ pub(crate) fn wait(word: &AtomicU32, _: Flags, expected: u32, timeout: Option<&T
     Ok(())
 }
 
-/// Wakes one, which is how many this crate asks for.
-pub(crate) fn wake(word: &AtomicU32, _: Flags, _: u32) -> Result<(), ()> {
-    unpark_one(key(word), |_| DEFAULT_UNPARK_TOKEN);
+/// Wakes one or all, which is what this crate asks for.
+pub(crate) fn wake(word: &AtomicU32, _: Flags, sleepers: u32) -> Result<(), ()> {
+    if sleepers == 1 {
+        unpark_one(key(word), |_| DEFAULT_UNPARK_TOKEN);
+    } else {
+        unpark_all(key(word));
+    }
     Ok(())
 }

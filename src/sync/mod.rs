@@ -108,6 +108,11 @@ mod imp {
         pub(crate) fn notify_one(&self) {
             self.0.notify_one();
         }
+
+        #[inline]
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
     }
 }
 
@@ -174,6 +179,14 @@ pub(crate) fn deadline_after(timeout: std::time::Duration) -> Option<Instant> {
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 /// Time, for those who model-check code that is built on this crate (`cfg(loom)` or `cfg(shuttle)` only).
 pub mod model {
+    /// Returns the present of this execution, as `Instant::now` does outside of models.
+    ///
+    /// A model takes its deadlines from here: `park_deadline(model::now())` does not sleep. `Instant::now` goes with the
+    /// real clock, which a model must not depend on.
+    pub fn now() -> super::Instant {
+        super::imp::now()
+    }
+
     /// Lets every deadline of this execution pass, for good, those of parks that begin later included.
     ///
     /// In a model the clock stands still, so that a timed park ends only with the token. Call this from a thread of the

@@ -142,7 +142,6 @@ impl Condvar {
         }
     }
 
-    #[cfg(any(feature = "parking_lot", feature = "futex"))]
     pub(crate) fn notify_all(&self) {
         lock(&TIMED).waits.retain(|wait| wait.0 != self.address());
         TIMED_CHANGED.notify_all();

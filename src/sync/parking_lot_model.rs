@@ -88,6 +88,13 @@ pub(crate) fn unpark_one(key: usize, callback: impl FnOnce(UnparkResult) -> Unpa
     DEQUEUED.notify_all();
 }
 
+/// For the stand-in of the futex only.
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+pub(crate) fn unpark_all(key: usize) {
+    lock(&QUEUE).waiting.retain(|waiter| waiter.key != key);
+    DEQUEUED.notify_all();
+}
+
 /// With a filter that stops at the first thread, which is how this crate calls it.
 pub(crate) fn unpark_filter(
     key: usize,

@@ -8,7 +8,9 @@ use std::fmt;
 /// path. The mutex holds the number of sleepers. It is locked only by a thread that really goes to sleep and by a wake
 /// that found one.
 ///
-/// For one parker: it does not tell [keys](Key) apart.
+/// It does not tell [keys](Key) apart: parkers that share one in an `Arc` all wake up for each other's tokens.
+///
+/// Not for signal handlers: `unpark` may lock the mutex, which the interrupted thread may hold.
 ///
 /// # Examples
 ///
@@ -19,7 +21,7 @@ use std::fmt;
 /// assert!(!PARKER.try_park());
 /// ```
 pub struct Condvar {
-    asleep: Mutex<usize>,
+    asleep: Mutex<u32>,
     look_again: sync::Condvar,
 }
 
@@ -51,15 +53,22 @@ impl Wait for Condvar {
             asleep = self.look_again.wait_until(&self.asleep, asleep, sleeper.deadline());
         }
         *asleep -= 1;
-        sleeper.leave(*asleep > 0);
+        // Not if the others may sleep for another parker: they would be taken for sleepers of this one.
+        if !sleeper.may_be_shared() {
+            sleeper.leave(*asleep > 0);
+        }
     }
 
     #[inline]
-    fn wake(&self, _key: Key<'_>) {
+    fn wake(&self, key: Key<'_>) {
         // A sleeper is now either before its look at the state, or inside the condition variable. Unlocked before the
         // notification, so that the woken thread does not run into the lock.
         drop(lock(&self.asleep));
-        self.look_again.notify_one();
+        if key.may_be_shared() {
+            self.look_again.notify_all();
+        } else {
+            self.look_again.notify_one();
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// A wake wakes one sleeper. Sleepers do not say whether others stay behind, so with several of them on one
 /// [`AtomicParker`](crate::AtomicParker), each one that leaves wakes another, which looks and sleeps on.
 ///
-/// For one parker: it does not tell [keys](Key) apart.
+/// It does not tell [keys](Key) apart: parkers that share one in an `Arc` all wake up for each other's tokens.
 ///
 /// # Examples
 ///
@@ -62,10 +62,11 @@ impl Wait for Futex {
     }
 
     #[inline]
-    fn wake(&self, _key: Key<'_>) {
+    fn wake(&self, key: Key<'_>) {
         if self.count.signal() {
+            let sleepers = if key.may_be_shared() { i32::MAX as u32 } else { 1 };
             // It fails for bad arguments only.
-            let _ = futex::wake(self.count.word(), Flags::PRIVATE, 1);
+            let _ = futex::wake(self.count.word(), Flags::PRIVATE, sleepers);
         }
     }
 }

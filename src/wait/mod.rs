@@ -30,6 +30,8 @@ use crate::state::{ParkState, State};
 use crate::sync;
 use std::cell::Cell;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -100,23 +102,26 @@ pub trait Wait {
     /// Puts this thread to sleep until a [`wake`](Wait::wake), until the sleeper's deadline, or for a shorter time.
     fn wait(&self, sleeper: &Sleeper<'_>);
 
-    /// Wakes at least one sleeper, if any sleeps under this key; called after the state has changed.
+    /// Wakes at least one of the sleepers under this key, if there is one; called after the state has changed.
     ///
-    /// A slow path that only ever serves one parker need not look at the key.
+    /// A slow path that serves several parkers wakes one of this key, or all. One that only ever serves a single parker
+    /// need not look at the key.
     fn wake(&self, key: Key<'_>);
 }
 
-/// Sleeps as what it points to does: so that you can keep hold of an event loop that a parker sleeps in.
+/// Sleeps as what it points to does: so that the caller can keep hold of an event loop that a parker sleeps in.
 ///
-/// Several parkers may share one only if it tells their [keys](Key) apart, or wakes all its sleepers: neither
-/// [`Condvar`] nor `Futex` does.
+/// Several parkers may share one `Arc`. [`Condvar`], `Futex` and `ParkingLot` lose no wake then: the first two do not
+/// tell [keys](Key) apart, so a wake that comes through an `Arc` wakes all of their sleepers, and each of them looks at
+/// its own parker. A slow path of the caller's own must do as `wake` says: wake a sleeper of *this* key, or all.
 impl<W: Wait + ?Sized> Wait for Arc<W> {
     fn wait(&self, sleeper: &Sleeper<'_>) {
+        sleeper.may_be_shared.set(true);
         (**self).wait(sleeper);
     }
 
     fn wake(&self, key: Key<'_>) {
-        (**self).wake(key);
+        (**self).wake(Key { may_be_shared: true, ..key });
     }
 }
 
@@ -129,11 +134,13 @@ pub struct Sleeper<'a> {
     alone: bool,
     /// Whether this sleeper went through `State::leave`, and whether it took the token then.
     left: Cell<Option<bool>>,
+    /// Whether sleepers of other parkers may be in the same slow path.
+    may_be_shared: Cell<bool>,
 }
 
 impl<'a> Sleeper<'a> {
     pub(crate) fn new(state: &'a State, deadline: Option<Instant>, alone: bool) -> Self {
-        Self { state, deadline, alone, left: Cell::new(None) }
+        Self { state, deadline, alone, left: Cell::new(None), may_be_shared: Cell::new(false) }
     }
 
     /// Returns whether there is still a reason to sleep: no `unpark` has come since the parker decided to sleep.
@@ -166,7 +173,7 @@ impl<'a> Sleeper<'a> {
     /// Returns what stands for this parker, for a slow path that serves many of them.
     #[inline]
     pub fn key(&self) -> Key<'a> {
-        Key(self.state)
+        Key::new(self.state)
     }
 
     /// Says that this thread will not sleep any more in this call of [`Wait::wait`], and whether others still do.
@@ -191,6 +198,12 @@ impl<'a> Sleeper<'a> {
         self.alone
     }
 
+    /// Returns whether sleepers of other parkers may be in the same slow path.
+    #[inline]
+    pub(crate) fn may_be_shared(&self) -> bool {
+        self.may_be_shared.get()
+    }
+
     #[inline]
     pub(crate) fn left(&self) -> Option<bool> {
         self.left.get()
@@ -205,19 +218,56 @@ impl fmt::Debug for Sleeper<'_> {
 
 /// What stands for one parker at a slow path that serves many of them.
 ///
-/// It borrows the parker, so while it exists no other object can have the same address.
+/// It borrows the parker, so while it exists no other object can have the same address. Two keys are equal if they stand
+/// for the same parker.
 #[derive(Clone, Copy)]
-pub struct Key<'a>(&'a State);
+pub struct Key<'a> {
+    address: usize,
+    parker: PhantomData<&'a ()>,
+    /// Whether sleepers of other parkers may be in the same slow path.
+    may_be_shared: bool,
+}
 
 impl<'a> Key<'a> {
     pub(crate) fn new(state: &'a State) -> Self {
-        Self(state)
+        Self { address: state as *const State as usize, parker: PhantomData, may_be_shared: false }
     }
 
     /// Returns the address of the parker's state.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::wait::Key;
+    /// use std::collections::HashMap;
+    /// use std::thread::Thread;
+    ///
+    /// fn find<'a>(asleep: &'a HashMap<usize, Thread>, key: Key<'_>) -> Option<&'a Thread> {
+    ///     asleep.get(&key.address())
+    /// }
+    /// ```
     #[inline]
     pub fn address(&self) -> usize {
-        self.0 as *const State as usize
+        self.address
+    }
+
+    #[inline]
+    pub(crate) fn may_be_shared(&self) -> bool {
+        self.may_be_shared
+    }
+}
+
+impl PartialEq for Key<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Eq for Key<'_> {}
+
+impl Hash for Key<'_> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.address().hash(hasher);
     }
 }
 

@@ -112,41 +112,135 @@ fn polls_once_per_wake() {
     assert_eq!(polls.take(), 2);
 }
 
-#[test]
-fn a_nested_call_takes_no_wake_of_the_outer_one() {
-    let polls = Cell::new(0);
-    let mut woken = false;
-    let outer = poll_fn(|cx| {
-        if woken {
-            return Poll::Ready(());
-        }
-        woken = true;
-        // First the outer wake, then a sleep inside, which takes that token. The outer call must notice.
-        cx.waker().wake_by_ref();
-        let inner_polls = Cell::new(0);
-        assert_eq!(block_on(counted(&inner_polls, from_another_thread())), 7);
-        // Once more than needed, for the outer call's token, unless the inner wake came together with that.
-        assert!((2..=3).contains(&inner_polls.get()));
-        assert_eq!(block_on_timeout(pending::<()>(), SHORT), Err(TimedOut));
-        Poll::Pending
+/// Runs `inner` in the first poll of an outer call that nothing wakes, and returns how often that call polled.
+fn polls_around(mut inner: impl FnMut()) -> usize {
+    let mut polls = 0;
+    let outer = poll_fn(|_| {
+        polls += 1;
+        inner();
+        Poll::<()>::Pending
     });
-    assert_eq!(block_on_timeout(counted(&polls, outer), LONG), Ok(()));
-    assert_eq!(polls.get(), 2);
+    assert_eq!(block_on_timeout(outer, 5 * SHORT), Err(TimedOut));
+    polls
 }
 
 #[test]
-fn nests_deeply() {
-    fn nested(depth: usize) -> usize {
-        block_on(async {
-            Yields(1).await;
-            if depth == 0 {
-                0
-            } else {
-                1 + nested(depth - 1)
+fn a_call_within_a_poll_lets_the_outer_call_sleep() {
+    let nap = || assert_eq!(block_on_timeout(pending::<()>(), Duration::from_millis(1)), Err(TimedOut));
+    assert_eq!(polls_around(nap), 1);
+    assert_eq!(polls_around(|| assert_eq!(block_on(from_another_thread()), 7)), 1);
+    assert_eq!(polls_around(|| block_on(Yields(3))), 1);
+    let parker = Parker::new();
+    assert_eq!(polls_around(|| assert_eq!(parker.block_on(from_another_thread()), 7)), 1);
+    assert_eq!(polls_around(|| assert_eq!(parker.block_on_timeout(pending::<()>(), SHORT), Err(TimedOut))), 1);
+}
+
+#[test]
+fn a_call_within_a_poll_takes_no_wake_of_the_outer_call() {
+    // The outer call is woken before, during and after the sleep of the inner call.
+    for when in 0..3 {
+        let polls = Cell::new(0);
+        let mut woken = false;
+        let outer = poll_fn(|cx| {
+            if woken {
+                return Poll::Ready(());
             }
-        })
+            woken = true;
+            let outer = cx.waker().clone();
+            if when == 0 {
+                outer.wake_by_ref();
+            }
+            let inner_polls = Cell::new(0);
+            let mut asleep = false;
+            let inner = poll_fn(|cx| {
+                if asleep {
+                    return Poll::Ready(());
+                }
+                asleep = true;
+                let (inner, outer) = (cx.waker().clone(), outer.clone());
+                thread::spawn(move || {
+                    if when == 1 {
+                        outer.wake();
+                    }
+                    thread::sleep(SHORT);
+                    inner.wake();
+                });
+                Poll::Pending
+            });
+            block_on(counted(&inner_polls, inner));
+            assert_eq!(inner_polls.get(), 2);
+            if when == 2 {
+                outer.wake_by_ref();
+            }
+            Poll::Pending
+        });
+        assert_eq!(block_on_timeout(counted(&polls, outer), LONG), Ok(()));
+        assert_eq!(polls.get(), 2);
     }
-    assert_eq!(nested(50), 50);
+}
+
+/// Each depth sleeps, before and after the call within its poll, until another thread wakes it.
+fn nested(depth: usize) -> usize {
+    block_on(async {
+        wakes_soon().await;
+        let inner = if depth == 0 { 0 } else { nested(depth - 1) };
+        wakes_soon().await;
+        inner + 1
+    })
+}
+
+/// As [`from_another_thread`], without the sleep.
+fn wakes_soon() -> impl Future<Output = ()> {
+    let mut receiver = None;
+    poll_fn(move |cx| {
+        let receiver = receiver.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel();
+            let waker = cx.waker().clone();
+            thread::spawn(move || {
+                sender.send(()).unwrap();
+                waker.wake();
+            });
+            receiver
+        });
+        receiver.try_recv().map_or(Poll::Pending, Poll::Ready)
+    })
+}
+
+#[test]
+fn nests_sixty_deep() {
+    assert_eq!(nested(59), 60);
+}
+
+#[test]
+fn each_depth_keeps_its_parker() {
+    fn collect(depth: usize, wakers: &mut Vec<Waker>) {
+        block_on(poll_fn(|cx| {
+            wakers.push(cx.waker().clone());
+            if depth > 1 {
+                collect(depth - 1, wakers);
+            }
+            Poll::Ready(())
+        }));
+    }
+    let mut calls = [(); 2].map(|()| Vec::new());
+    calls.iter_mut().for_each(|calls| collect(4, calls));
+    for (depth, waker) in calls[0].iter().enumerate() {
+        assert!(waker.will_wake(&calls[1][depth]));
+        assert!(calls[0][..depth].iter().all(|outer| !outer.will_wake(waker)));
+    }
+    let before = allocations();
+    nested_yields(4);
+    assert_eq!(allocations(), before, "the parkers of all depths were kept");
+}
+
+fn nested_yields(depth: usize) {
+    block_on(async {
+        Yields(1).await;
+        if depth > 1 {
+            nested_yields(depth - 1);
+        }
+        Yields(1).await;
+    });
 }
 
 #[test]

@@ -1,30 +1,37 @@
-//! The usage of the document that the crate starts from: a private parker in the place of its `Mutex<bool>` and
-//! `Condvar`. Nothing differs but this line.
+//! The usage of the document that the crate starts from, with this crate's parker in the place of its `Mutex<bool>` and
+//! `Condvar`. Only the next line differs; no type is written out that the document does not write out.
 
 use atomic_parker::AtomicParker as Parker;
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{pin, Pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
-/// The waker of the document's executor: it holds a share in the parker.
-struct Unpark {
-    parker: Arc<Parker>,
-}
+/// A waker that calls a closure, as `waker_fn` of the document's time makes it.
+struct WakerFn<F>(F);
 
-impl Wake for Unpark {
+impl<F: Fn() + Send + Sync + 'static> Wake for WakerFn<F> {
     fn wake(self: Arc<Self>) {
-        self.parker.unpark();
+        (self.0)();
     }
 }
 
+fn waker_fn(f: impl Fn() + Send + Sync + 'static) -> Waker {
+    Waker::from(Arc::new(WakerFn(f)))
+}
+
 fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = Box::pin(future);
+    let mut future = pin!(future);
     let parker = Arc::new(Parker::default());
-    let waker = Waker::from(Arc::new(Unpark { parker: parker.clone() }));
+    let waker = {
+        let parker = parker.clone();
+        waker_fn(move || {
+            parker.unpark();
+        })
+    };
     let mut context = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut context) {
@@ -78,7 +85,7 @@ fn an_executor_with_a_private_parker() {
 
 #[test]
 fn park_and_unpark_by_shared_reference() {
-    let parker: Arc<Parker> = Arc::new(Parker::default());
+    let parker = Arc::new(Parker::default());
     let unparker = parker.clone();
     parker.unpark();
     parker.park();

@@ -3,6 +3,8 @@
 
 mod alloc;
 mod document;
+#[cfg(target_os = "linux")]
+mod fork;
 mod library;
 mod model;
 #[cfg(all(unix, not(miri)))]
@@ -12,7 +14,9 @@ mod stress;
 mod suite;
 mod support;
 mod types;
+mod user_lines;
 mod users_wait;
+mod wakers;
 
 /// Makes a module with the whole suite, on one slow path.
 macro_rules! stamp {

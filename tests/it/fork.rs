@@ -1,0 +1,111 @@
+//! After `fork`, a parker that the child creates works as in a fresh process.
+//!
+//! The child does what a program does that forks and goes on, threads included; glibc allows it. It ends by `_exit`, so
+//! that nothing of the test harness runs there, and `alarm` ends a child that hangs.
+
+use crate::support::{rounds, Slow};
+use atomic_parker::{block_on, pair, wait, AtomicParker, Parker, Unparker};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Arc;
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+/// Two threads hand a token back and forth.
+fn hand_over(first: Parker<impl Slow>, second: Parker<impl Slow>) {
+    let (to_first, to_second) = (first.unparker(), second.unparker());
+    let peer = thread::spawn(move || {
+        for _ in 0..rounds(1000) {
+            second.park();
+            to_first.unpark();
+        }
+    });
+    for _ in 0..rounds(1000) {
+        to_second.unpark();
+        first.park();
+    }
+    peer.join().unwrap();
+}
+
+/// Everything that sleeps, on parkers that are made here.
+fn all_parkers_work<W: Slow>() {
+    let new = || Parker::with_wait(W::default());
+    hand_over(new(), new());
+    assert!(!new().park_timeout(Duration::from_millis(1)));
+
+    let parker = Arc::new(AtomicParker::with_wait(W::default()));
+    let sleepers = [(); 2].map(|()| {
+        let parker = parker.clone();
+        thread::spawn(move || parker.park())
+    });
+    for sleeper in sleepers {
+        while !sleeper.is_finished() {
+            parker.unpark();
+            thread::yield_now();
+        }
+        sleeper.join().unwrap();
+    }
+
+    let mut woken = false;
+    block_on(poll_fn(|context| {
+        if woken {
+            return Poll::Ready(());
+        }
+        woken = true;
+        let waker = context.waker().clone();
+        thread::spawn(move || waker.wake());
+        Poll::Pending
+    }));
+}
+
+/// Forks while other threads of this process spin, sleep and wake up, and runs `all_parkers_work` in the child.
+fn works_in_a_child<W: Slow>() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (asleep, wake): (Parker, Unparker) = pair();
+    let sleeper = thread::spawn(move || asleep.park());
+    let busy = thread::spawn({
+        let stop = stop.clone();
+        move || {
+            while !stop.load(Relaxed) {
+                hand_over(Parker::with_wait(wait::Condvar::new()), Parker::with_wait(wait::Condvar::new()));
+            }
+        }
+    });
+    // This thread has a parker of its own, for `block_on`, which the child inherits.
+    block_on(async {});
+    for _ in 0..5 {
+        // SAFETY: The child calls nothing that waits for the threads that it does not have: no output, no harness.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: Plain system calls.
+            unsafe { libc::alarm(100) };
+            let code = match std::panic::catch_unwind(all_parkers_work::<W>) {
+                Ok(()) => 0,
+                Err(_) => 1,
+            };
+            // SAFETY: As above.
+            unsafe { libc::_exit(code) };
+        }
+        assert!(child > 0, "fork failed");
+        let mut status = -1;
+        // SAFETY: `status` is valid for the call, and the child is this process's own.
+        let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!((waited, status), (child, 0), "the child hung (14), crashed or panicked (256)");
+    }
+    stop.store(true, Relaxed);
+    busy.join().unwrap();
+    wake.unpark();
+    sleeper.join().unwrap();
+}
+
+#[test]
+fn condvar() {
+    works_in_a_child::<wait::Condvar>();
+}
+
+#[cfg(feature = "futex")]
+#[test]
+fn futex() {
+    works_in_a_child::<wait::Futex>();
+}

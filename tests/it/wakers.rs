@@ -1,0 +1,119 @@
+//! `will_wake`: two wakers of one parker know each other, wherever they were made, with and without optimization.
+//!
+//! The functions below are in several modules, some of them inlined and some not, so that an optimized build spreads
+//! them over its code units.
+
+use crate::support::Sticky;
+use atomic_parker::wait::{Condvar, Wait};
+use atomic_parker::{AtomicParker, Parker, Unparker};
+use std::cell::Cell;
+use std::future::{poll_fn, Future};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+mod here {
+    use super::*;
+
+    #[inline(never)]
+    pub fn waker<W: Wait + Send + Sync + 'static>(unparker: Unparker<W>) -> Waker {
+        unparker.into()
+    }
+
+    #[inline(never)]
+    pub fn static_waker<W: Wait + Send + Sync + 'static>(parker: &'static AtomicParker<W>) -> Waker {
+        parker.waker()
+    }
+}
+
+mod there {
+    use super::*;
+
+    #[inline(always)]
+    pub fn waker<W: Wait + Send + Sync + 'static>(unparker: Unparker<W>) -> Waker {
+        Waker::from(unparker)
+    }
+
+    #[inline(always)]
+    pub fn static_waker<W: Wait + Send + Sync + 'static>(parker: &'static AtomicParker<W>) -> Waker {
+        parker.waker()
+    }
+}
+
+#[inline(never)]
+fn clone(waker: &Waker) -> Waker {
+    waker.clone()
+}
+
+#[track_caller]
+fn know_each_other(wakers: &[Waker], stranger: &Waker) {
+    for one in wakers {
+        for other in wakers {
+            assert!(one.will_wake(other) && other.will_wake(one));
+            assert!(clone(one).will_wake(other) && one.clone().will_wake(&clone(other)));
+        }
+        assert!(!one.will_wake(stranger) && !stranger.will_wake(one));
+    }
+}
+
+fn of_a_parker<W: Wait + Default + Send + Sync + 'static>() {
+    let new = || Parker::with_wait(W::default());
+    let parker = new();
+    let of_block_on = parker.block_on(poll_fn(|context| Poll::Ready(context.waker().clone())));
+    let of_a_thread = {
+        let unparker = parker.unparker();
+        std::thread::spawn(move || here::waker(unparker)).join().unwrap()
+    };
+    let wakers = [
+        of_block_on,
+        of_a_thread,
+        Waker::from(parker.unparker()),
+        here::waker(parker.unparker()),
+        there::waker(parker.unparker()),
+    ];
+    know_each_other(&wakers, &there::waker(new().unparker()));
+}
+
+fn of_a_static<W: Wait + Default + Send + Sync + 'static>() {
+    let new = || -> &'static AtomicParker<W> { Box::leak(Box::new(AtomicParker::with_wait(W::default()))) };
+    let parker = new();
+    let wakers = [parker.waker(), here::static_waker(parker), there::static_waker(parker)];
+    know_each_other(&wakers, &new().waker());
+}
+
+macro_rules! wakers_know_each_other {
+    ($($(#[$meta:meta])* $test:ident: $wait:ty;)*) => {$(
+        $(#[$meta])*
+        #[test]
+        fn $test() {
+            of_a_parker::<$wait>();
+            of_a_static::<$wait>();
+        }
+    )*};
+}
+
+wakers_know_each_other! {
+    condvar: Condvar;
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    futex: atomic_parker::wait::Futex;
+    #[cfg(feature = "parking_lot")]
+    parking_lot: atomic_parker::wait::ParkingLot;
+    sticky: Sticky;
+}
+
+#[test]
+fn a_future_that_compares_wakers_clones_once() {
+    let parker = Parker::new();
+    let mut kept: Option<Waker> = None;
+    let clones = Cell::new(0);
+    let mut future = pin!(poll_fn(|context| {
+        if !kept.as_ref().is_some_and(|kept| kept.will_wake(context.waker())) {
+            kept = Some(context.waker().clone());
+            clones.set(clones.get() + 1);
+        }
+        Poll::<()>::Pending
+    }));
+    for waker in [Waker::from(parker.unparker()), here::waker(parker.unparker()), there::waker(parker.unparker())] {
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    assert_eq!(clones.get(), 1);
+}
