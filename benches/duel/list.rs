@@ -57,15 +57,15 @@ fn round_trips(name: &str, place: Place, slices: usize, goals: &[Goal], parallel
 /// The goals of a round trip of two threads that can run at the same time.
 const PARALLEL: [Goal; 2] = [peers(0.005).where_the_floor_is(), floor(1.3)];
 
-fn parks(name: &str, parks: Parks, slices: usize, only_default: bool, rows: Vec<Heading>) -> Scenario {
+fn parks(name: &str, parks: Parks, slices: usize, with_floor: bool, rows: Vec<Heading>) -> Scenario {
     let contenders = move || {
         let mut all: Vec<Erased> = Vec::new();
         for_each_contender!(C => all.push(Erased::new::<C>()));
         all.retain(|one| match one.kind {
-            Kind::Floor => false,
+            Kind::Floor => with_floor,
             Kind::Peer => true,
-            Kind::Ours => !only_default || one.name == "ours",
-            Kind::Document | Kind::ByHand => !only_default,
+            Kind::Ours => one.name == "ours",
+            Kind::Document | Kind::ByHand => false,
         });
         all
     };
@@ -91,7 +91,7 @@ fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
         _ if micros <= 3.0 => 0.05,
         _ => 1.05,
     };
-    let mut rows = vec![row(format!("{what}: latency"), LATENCY, &[peers(latency)])];
+    let mut rows = vec![row(format!("{what}: latency"), LATENCY, &[peers(latency).where_the_floor_is()])];
     // Half a microsecond is a row for the latency only.
     if micros >= 1.0 {
         rows.push(row(format!("{what}: CPU a park"), CPU, &[peers(cpu)]));
@@ -100,7 +100,7 @@ fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
     if micros == 2.0 || micros == 20.0 || micros == 200.0 {
         rows = rows.into_iter().map(|row| if row.value == CPU_OF_BOTH { row } else { row.in_chart() }).collect();
     }
-    all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false }, 2, true, rows));
+    all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false }, 6, true, rows));
 }
 
 fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
@@ -115,8 +115,8 @@ fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
         row("2 µs and 5 ms in turn: CPU a park", CPU, &[peers(1.1)]),
     ];
     let gaps = Gaps::InTurn(2_000, 5_000_000);
-    all.push(parks("short and long", Parks { place, gaps, a_turn: 20, turns: 6, fresh: false }, 6, true, rows));
-    let rows = vec![row("block_on, round trip, two cores", 0, &[peers(0.01)]).in_chart()];
+    all.push(parks("short and long", Parks { place, gaps, a_turn: 20, turns: 6, fresh: false }, 8, false, rows));
+    let rows = vec![row("block_on, round trip, two cores", 0, &[peers(0.01).where_the_floor_is()]).in_chart()];
     all.push(each_in_turn("block_on, round trip", rows, 12, move || {
         let mut turns = Vec::new();
         for_each_block_on!(B => turns.push(Turn {
@@ -163,12 +163,12 @@ fn anywhere(place: Place, all: &mut Vec<Scenario>) {
             row(format!("{what}: CPU a park"), CPU, &[peers(1.05)]).in_chart(),
         ];
         let parks_ = Parks { place, gaps: Gaps::Asleep(nanos), a_turn: 10, turns, fresh: false };
-        all.push(parks(what, parks_, 4, true, rows));
+        all.push(parks(what, parks_, 6, false, rows));
     }
     let rows = vec![
         row("parkers of ten parks, every 500 µs: latency", LATENCY, &[]),
         row("parkers of ten parks, every 500 µs: CPU a park", CPU, &[peers(1.1)]).in_chart(),
     ];
     let young = Parks { place, gaps: Gaps::Asleep(500_000), a_turn: 10, turns: 24, fresh: true };
-    all.push(parks("parkers of ten parks", young, 4, true, rows));
+    all.push(parks("parkers of ten parks", young, 6, false, rows));
 }

@@ -1,0 +1,127 @@
+//! The scenarios, their rows and their goals.
+
+use crate::measure::{bursts, flood, meetings, trickle};
+use crate::own::OwnPool;
+use crate::pools::{AsyncExecutor, Pool, Rayon, Tokio};
+use crate::protocols::{Counted, IdleSet, NotifyInTurn};
+use atomic_parker::idle::Idle;
+use atomic_parker_benches::rows::{by_hand, floor, number, peers, row, Goal, Heading, Kind};
+use atomic_parker_benches::runner::{in_turn, Scenario, Turn};
+use std::hint::black_box;
+use std::sync::atomic::{fence, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Ours, where tasks that are pushed together are announced by one call of `wake`.
+const TOGETHER: &str = "ours, wake(n)";
+
+type Make = fn(usize) -> Box<dyn Pool>;
+
+const POOLS: [(&str, Kind, Make); 7] = [
+    ("ours", Kind::Ours, |workers| Box::new(OwnPool::<IdleSet>::new(workers, false))),
+    (TOGETHER, Kind::Ours, |workers| Box::new(OwnPool::<IdleSet>::new(workers, true))),
+    ("notify in turn", Kind::ByHand, |workers| Box::new(OwnPool::<NotifyInTurn>::new(workers, false))),
+    ("mutex + condvar", Kind::ByHand, |workers| Box::new(OwnPool::<Counted>::new(workers, false))),
+    ("tokio", Kind::Peer, |workers| Box::new(Tokio::new(workers))),
+    ("async-executor", Kind::Peer, |workers| Box::new(AsyncExecutor::new(workers))),
+    ("rayon-core", Kind::Peer, |workers| Box::new(Rayon::new(workers))),
+];
+
+/// What the tasks of a scenario come as.
+#[derive(Clone, Copy, PartialEq)]
+enum Pushed {
+    /// One by one.
+    Alone,
+    /// Several at once, so that they can be announced at once.
+    Together,
+}
+
+fn pools(
+    name: String,
+    workers: usize,
+    pushed: Pushed,
+    rows: Vec<Heading>,
+    slices: usize,
+    slice: impl Fn(&dyn Pool) -> Vec<f64> + Copy + 'static,
+) -> Scenario {
+    let pools = move || POOLS.into_iter().filter(move |pool| pushed == Pushed::Together || pool.0 != TOGETHER);
+    let entrants = pools().map(|(name, kind, _)| (name, kind)).collect();
+    let start = move || {
+        let turns = pools().map(|(name, kind, make)| {
+            let pool = make(workers);
+            // What a pool does at its start is not measured.
+            slice(&*pool);
+            Turn { name, kind, slice: Box::new(move || slice(&*pool)) }
+        });
+        in_turn(turns.collect())
+    };
+    Scenario { name, rows, entrants, slices, start: Box::new(start) }
+}
+
+pub fn scenarios() -> Vec<Scenario> {
+    let mut all: Vec<Scenario> = [4, 64, 256].map(nobody_asleep).into();
+    for workers in [4, 8] {
+        let title = |what: &str| format!("{what}, {workers} workers");
+        let one = |what: &str, goals: &[Goal]| (title(what), vec![row(title(what), 0, goals).in_chart()]);
+
+        let (name, rows) = one("flood of 20,000 empty tasks: a task", &[peers(0.6), by_hand(1.0)]);
+        all.push(pools(name, workers, Pushed::Alone, rows, 16, |pool| flood(pool, 20_000, 0)));
+        let (name, rows) = one("flood of tasks of 1 µs: a task", &[peers(1.0), by_hand(1.05)]);
+        all.push(pools(name, workers, Pushed::Alone, rows, 16, |pool| flood(pool, 10_000, 1_000)));
+        for (what, pause, count) in [("100 µs", 100, 200), ("1 ms", 1_000, 50)] {
+            let name = title(&format!("a task each {what}"));
+            let rows = vec![
+                row(format!("{name}: latency"), 0, &[peers(0.5), by_hand(1.05)]).in_chart(),
+                row(format!("{name}: CPU a task"), 1, &[peers(0.8), by_hand(1.05)]).in_chart(),
+                row(format!("{name}: voluntary switches a task"), 2, &[number(2.05), by_hand(1.05)]).unit(""),
+            ];
+            let slice = move |pool: &dyn Pool| trickle(pool, Duration::from_micros(pause), count);
+            all.push(pools(name, workers, Pushed::Alone, rows, 20, slice));
+        }
+        let both =
+            |peer: f64, hand: f64| [peers(peer), by_hand(hand), peers(peer).of(TOGETHER), by_hand(hand).of(TOGETHER)];
+        let (name, rows) = one("burst of 8 tasks of 5 µs: a task", &both(1.05, 1.05));
+        all.push(pools(name, workers, Pushed::Together, rows, 24, |pool| bursts(pool, 8, 20)));
+        let (name, rows) = one("burst of 64 tasks of 5 µs: a task", &both(1.05, 1.05));
+        all.push(pools(name, workers, Pushed::Together, rows, 24, |pool| bursts(pool, 64, 20)));
+        let (name, rows) = one("tasks that wait for each other: all", &both(1.05, 1.05));
+        all.push(pools(name, workers, Pushed::Together, rows, 24, move |pool| meetings(pool, workers, 20)));
+    }
+    all
+}
+
+/// Of workers that all have work.
+fn nobody_asleep(workers: usize) -> Scenario {
+    const COUNT: usize = 100_000;
+    fn each(f: impl Fn()) -> Vec<f64> {
+        let start = Instant::now();
+        (0..COUNT).for_each(|_| f());
+        vec![start.elapsed().as_nanos() as f64 / COUNT as f64]
+    }
+    let name = format!("wake_one, nobody asleep, {workers} workers");
+    Scenario {
+        rows: vec![row(name.clone(), 0, &[floor(1.1)])],
+        name,
+        entrants: vec![("ours", Kind::Ours), ("fence + load", Kind::Floor)],
+        slices: 40,
+        start: Box::new(move || {
+            // Workers that never look for work never sleep.
+            let (idle, awake) = Idle::new(workers);
+            let word = AtomicUsize::new(0);
+            let ours = move || {
+                black_box(&awake);
+                each(|| _ = black_box(idle.wake_one()))
+            };
+            let bare = move || {
+                each(|| {
+                    // The fence of every `wake_one`: before it the task, after it the question whether a worker sleeps.
+                    fence(Ordering::SeqCst);
+                    black_box(black_box(&word).load(Ordering::Relaxed));
+                })
+            };
+            in_turn(vec![
+                Turn { name: "ours", kind: Kind::Ours, slice: Box::new(ours) },
+                Turn { name: "fence + load", kind: Kind::Floor, slice: Box::new(bare) },
+            ])
+        }),
+    }
+}
