@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The protocols as Promela models, through all interleavings with the model checker spin: see the heads of
+# tests/promela/*.pml. Each model must hold, and each negative control must fail.
+#
+#   tests/promela.sh            all models
+#   tests/promela.sh NAME...    some of them: byte idle
+#
+# Installs spin (Debian, as root). Needs some 3 GB of memory. A search that does not end counts as a failure.
+set -euo pipefail
+cd "$(dirname "$0")/promela"
+if ! command -v spin >/dev/null; then
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends spin; } >/dev/null 2>&1 || true
+    command -v spin >/dev/null || { echo "promela.sh: NOT RUN: spin cannot be installed" >&2; exit 2; }
+fi
+models=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+status=0
+
+# search NAME DEFINES...: leaves spin's report in `report`.
+search() {
+    rm -f pan pan.* ./*.trail
+    spin -a "${@:2}" "$models/$1.pml" >report 2>&1 && cc -w -O2 -DSAFETY -DCOLLAPSE -o pan pan.c >>report 2>&1 ||
+        { cat report && echo "promela.sh: $* does not build" && exit 1; }
+    timeout 600 ./pan -m1000000 -w24 >report 2>&1 || true
+}
+holds() {
+    local began=$SECONDS
+    search "$@"
+    if grep -q 'errors: 0' report && ! grep -qE 'Search not completed|max search depth' report; then
+        echo "holds    $*: $(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' report) states, all of them, $((SECONDS - began)) s"
+    else
+        cat report
+        echo "FAILS    $*"
+        status=1
+    fi
+}
+fails() { # ... by an assertion, and not because it cannot be searched.
+    search "$@"
+    if grep -qE '^pan:1: (assertion violated|invalid end state)' report; then
+        echo "killed   $* ($(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' report))"
+    else
+        cat report
+        echo "SURVIVED $*"
+        status=1
+    fi
+}
+
+byte() {
+    holds byte -DKNOWS
+    holds byte
+    fails byte -DKNOWS -DLEAVE_FORGETS
+    fails byte -DKNOWS -DTAKE_IN_TWO
+    fails byte -DNO_PASS_ON
+    fails byte -DTAKE_IN_TWO
+}
+
+[ $# -gt 0 ] || set -- byte
+for model; do "$model"; done
+exit $status
