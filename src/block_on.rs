@@ -242,7 +242,7 @@ impl Pair {
 sync::local! {
     /// The pairs that no call on this thread uses. A call returns its pair before the call around it does, so the next
     /// call at the same depth gets the same pair.
-    static UNUSED: RefCell<Vec<Rc<Pair>>> = const { RefCell::new(Vec::new()) };
+    static UNUSED: RefCell<Vec<Rc<Pair>>> = RefCell::new(Vec::new());
 }
 
 /// A pair that is one call's own until the call returns or unwinds.

@@ -101,6 +101,10 @@ impl State {
     /// Takes the token if it is there.
     #[inline]
     pub(crate) fn take(&self) -> bool {
+        // Models only: as an exchange that fails on a stale value, which loom does not try by itself.
+        if cfg!(atomic_parker_stale) && self.0.load(Ordering::Relaxed) != NOTIFIED {
+            return false;
+        }
         self.0
             // Acquire: pairs with the Release of `notify`. Relaxed on failure: nothing was taken.
             .compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed)
@@ -113,6 +117,10 @@ impl State {
     #[inline]
     pub(crate) fn take_or_park(&self) -> bool {
         loop {
+            // Models only: as in `take`.
+            if cfg!(atomic_parker_stale) && self.0.load(Ordering::Relaxed) == PARKED {
+                return true;
+            }
             let parked = self
                 .0
                 // Relaxed: publishes nothing. An `unpark` that does not see PARKED comes earlier in the modification

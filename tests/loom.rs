@@ -12,13 +12,16 @@
 //!
 //! # What loom can't see
 //!
+//! - A read-modify-write that fails and has read a stale value, which C11 allows: loom has it read the newest one. So all
+//!   models run a second time with `--cfg atomic_parker_stale`, where `take` and `take_or_park` begin with a relaxed load,
+//!   and return by what it read.
 //! - Load buffering, and a load that reads from a store which comes later in the same execution.
-//! - `SeqCst`: loom takes it for `AcqRel`, and knows its total order only for fences. Nothing here uses it.
+//! - `SeqCst`: loom takes it for `AcqRel`, and knows its total order only for fences. Nothing in these models uses it.
 //! - The real slow paths below the facade: futexes and the hash table of `parking_lot_core` (a queue under one lock
 //!   stands for both), real time (the clock stands still until `advance_clock`), poisoned locks.
 //! - Which sleeper a condition variable picks: here the one that sleeps longest or one with a deadline, in reality any.
 //! - The counts of `std::sync::Arc`: they are taken to be right, and order nothing here.
-//! - The look before the sleep (`Spin`): in a model there is no other CPU, so it looks at nothing.
+//! - Spinning: a parker of a model sleeps at once, so that what one execution teaches does not change the next.
 
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
