@@ -1,6 +1,5 @@
-//! The event loop: I/O, timers, and how a parker sleeps in it.
+//! The event loop: I/O and timers, over `polling` (epoll, kqueue and so on).
 
-use atomic_parker::wait::{Key, Sleeper, Wait};
 use polling::{Event, Events, Poller};
 use socket2::Socket;
 use std::collections::{BTreeMap, HashMap};
@@ -12,29 +11,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// The slow path of the executor's parker. This is all that it takes.
-pub struct SleepInPoller(pub Arc<Reactor>);
-
-impl Wait for SleepInPoller {
-    fn wait(&self, sleeper: &Sleeper<'_>) {
-        // There is no look at `still_parked`, because `Poller::notify` is sticky: one that comes before the poller
-        // sleeps makes it return at once. And once it has returned, this thread no longer sleeps. Saying so before the
-        // tasks are woken turns their `unpark`s, which set the token, into a swap each: nothing notifies itself.
-        self.0.turn(sleeper.deadline(), || sleeper.leave(false));
-    }
-
-    fn wake(&self, _: Key<'_>) {
-        self.0.notifications.fetch_add(1, Ordering::Relaxed);
-        self.0.poller.notify().expect("the poller cannot be notified");
-    }
-}
-
 /// A poller, and whom to wake for what.
 pub struct Reactor {
     poller: Poller,
     events: Mutex<Events>,
     waiting: Mutex<Waiting>,
-    /// How many `unpark`s have reached the poller.
+    /// How often a thread that polled was notified: a system call each.
     pub notifications: AtomicU64,
     /// How often the poller was asked.
     pub turns: AtomicU64,
@@ -45,6 +27,8 @@ struct Waiting {
     last_id: usize,
     sockets: HashMap<usize, [Option<Waker>; 2]>,
     timers: BTreeMap<(Instant, usize), Waker>,
+    /// If a thread polls: until when at the latest, or `None` for ever.
+    polls_until: Option<Option<Instant>>,
 }
 
 impl Waiting {
@@ -65,11 +49,22 @@ impl Reactor {
         })
     }
 
-    /// Waits until something happens, but not past `deadline`, calls `awake` and wakes those who waited for it.
+    /// Has the thread that polls return at once, or the next one if none does.
+    pub fn notify(&self) {
+        self.notifications.fetch_add(1, Ordering::Relaxed);
+        self.poller.notify().expect("the poller cannot be notified");
+    }
+
+    /// Waits for I/O and timers, but not past `deadline`; calls `awake`; then wakes the tasks that waited for them.
+    ///
+    /// One thread at a time polls.
     pub fn turn(&self, deadline: Option<Instant>, awake: impl FnOnce()) {
         let mut events = self.events.lock().unwrap();
-        let timer = self.waiting.lock().unwrap().timers.keys().next().map(|(at, _)| *at);
+        let mut waiting = self.waiting.lock().unwrap();
+        let timer = waiting.timers.keys().next().map(|(at, _)| *at);
         let deadline = deadline.into_iter().chain(timer).min();
+        waiting.polls_until = Some(deadline);
+        drop(waiting);
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         self.turns.fetch_add(1, Ordering::Relaxed);
         events.clear();
@@ -78,8 +73,9 @@ impl Reactor {
 
         let mut woken = Vec::new();
         let mut waiting = self.waiting.lock().unwrap();
+        waiting.polls_until = None;
         for event in events.iter() {
-            // Oneshot: the socket is now disarmed for both directions. Whoever still needs its own arms it again.
+            // Oneshot: the socket is now disarmed for both directions, and a task that still waits arms it again.
             woken.extend(waiting.sockets.get_mut(&event.key).into_iter().flatten().filter_map(Option::take));
         }
         let now = Instant::now();
@@ -176,9 +172,15 @@ impl Future for Timer {
         if self.key.0 <= Instant::now() {
             return Poll::Ready(());
         }
-        // A task on the thread that sleeps in the poller sets it, so the next turn sees it: nobody to be notified.
-        let replaced = self.reactor.waiting.lock().unwrap().timers.insert(self.key, cx.waker().clone());
+        let mut waiting = self.reactor.waiting.lock().unwrap();
+        let replaced = waiting.timers.insert(self.key, cx.waker().clone());
+        // With several workers, one may poll while this task runs on another. It has to know of an earlier timer.
+        let too_late = waiting.polls_until.is_some_and(|until| until.map_or(true, |until| until > self.key.0));
+        drop(waiting);
         drop(replaced);
+        if too_late {
+            self.reactor.notify();
+        }
         Poll::Pending
     }
 }

@@ -1,100 +1,42 @@
-//! A single-threaded executor which sleeps in the reactor, and what its tasks call.
+//! What the tasks of both forms call: they spawn, sleep, connect, accept, read and write.
 
-use crate::reactor::{Direction, Reactor, Registered, SleepInPoller, Timer};
+use crate::reactor::{Direction, Reactor, Registered, Timer};
 use async_task::{Runnable, Task};
-use atomic_parker::{block_on, Parker, Unparker};
 use futures_lite::future::or;
 use socket2::{Domain, Socket, Type};
 use std::future::Future;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{mpsc, Arc};
-use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// After so many tasks in a row, the executor looks for I/O even if there are more to run.
-const TASKS_PER_TURN: usize = 64;
+/// An executor, of either form.
+pub trait Run {
+    fn handle(&self) -> &Handle;
 
-/// Runs tasks on the thread that calls `run`, in the order in which they are woken.
-pub struct Executor {
-    parker: Parker<SleepInPoller>,
-    runnable: mpsc::Receiver<Runnable>,
-    handle: Handle,
-}
-
-impl Executor {
-    pub fn new() -> io::Result<Self> {
-        let reactor = Arc::new(Reactor::new()?);
-        let parker = Parker::with_wait(SleepInPoller(reactor.clone()));
-        let (queue, runnable) = mpsc::channel();
-        let scheduler = Scheduler { queue, unparker: parker.unparker(), thread: thread::current().id() };
-        Ok(Self { parker, runnable, handle: Handle { reactor, scheduler, unparks: Arc::default() } })
-    }
-
-    pub fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// Runs a future and all that it spawns, until the future is done.
-    pub fn run<T: Send + 'static>(self, main: impl Future<Output = T> + Send + 'static) -> T {
-        let main = self.handle.spawn(main);
-        loop {
-            // A task is queued before its `unpark`. So one that this misses has left a token, and the park returns.
-            for (ran, task) in self.runnable.try_iter().enumerate() {
-                task.run();
-                if ran % TASKS_PER_TURN == TASKS_PER_TURN - 1 {
-                    self.handle.reactor.turn(Some(Instant::now()), || {});
-                }
-            }
-            if main.is_finished() {
-                return block_on(main);
-            }
-            self.parker.park();
-        }
-    }
+    /// Runs a future and all that it spawns, until the future is done. Returns its output and the executor's figures.
+    fn run<T: Send + 'static>(self, main: impl Future<Output = T> + Send + 'static) -> (T, String);
 }
 
 /// Spawns tasks, and makes what they wait for.
 #[derive(Clone)]
 pub struct Handle {
     reactor: Arc<Reactor>,
-    scheduler: Scheduler,
-    unparks: Arc<Unparks>,
-}
-
-#[derive(Clone)]
-struct Scheduler {
-    queue: mpsc::Sender<Runnable>,
-    unparker: Unparker<SleepInPoller>,
-    thread: ThreadId,
-}
-
-#[derive(Default)]
-struct Unparks {
-    all: AtomicU64,
-    by_other_threads: AtomicU64,
-}
-
-pub struct Counts {
-    pub unparks: u64,
-    pub by_other_threads: u64,
-    pub notifications: u64,
-    pub turns: u64,
+    schedule: Arc<dyn Fn(Runnable) + Send + Sync>,
 }
 
 impl Handle {
+    pub fn new(reactor: Arc<Reactor>, schedule: impl Fn(Runnable) + Send + Sync + 'static) -> Self {
+        Self { reactor, schedule: Arc::new(schedule) }
+    }
+
+    pub fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
     pub fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Task<T> {
-        let (scheduler, unparks) = (self.scheduler.clone(), self.unparks.clone());
-        let (runnable, task) = async_task::spawn(future, move |runnable| {
-            unparks.all.fetch_add(1, Ordering::Relaxed);
-            if thread::current().id() != scheduler.thread {
-                unparks.by_other_threads.fetch_add(1, Ordering::Relaxed);
-            }
-            // Fails if the executor is gone. Then nobody is left to run it, and dropping it cancels the task.
-            let _ = scheduler.queue.send(runnable);
-            scheduler.unparker.unpark();
-        });
+        let schedule = self.schedule.clone();
+        let (runnable, task) = async_task::spawn(future, move |runnable| schedule(runnable));
         runnable.schedule();
         task
     }
@@ -147,13 +89,6 @@ impl Handle {
     fn stream(&self, socket: Socket) -> io::Result<Stream> {
         socket.set_tcp_nodelay(true)?;
         Ok(Stream(Registered::new(self.reactor.clone(), socket)?))
-    }
-
-    pub fn counts(&self) -> Counts {
-        let [unparks, by_other_threads, notifications, turns] =
-            [&self.unparks.all, &self.unparks.by_other_threads, &self.reactor.notifications, &self.reactor.turns]
-                .map(|counter| counter.load(Ordering::Relaxed));
-        Counts { unparks, by_other_threads, notifications, turns }
     }
 }
 

@@ -1,0 +1,189 @@
+//! A multi-threaded executor on [`atomic_parker::idle`], to copy from.
+//!
+//! | step | where |
+//! | --- | --- |
+//! | A woken task goes into a queue, and then one worker is told. | [`Shared::schedule`] |
+//! | A worker looks at every queue that a task can be in. | [`Shared::find`] |
+//! | A worker runs what it finds, and sleeps while it finds nothing. | [`Shared::work`] |
+//!
+//! Which worker a push wakes, and why no worker sleeps while a task waits, is the business of [`Idle`]. Tasks are those
+//! of `async-task`, and queues those of `crossbeam-deque`.
+
+use async_task::{Runnable, Task};
+use atomic_parker::idle::{self, Idle};
+use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+use std::future::Future;
+use std::io;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+pub struct Executor {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the workers share with each other and with the wakers of their tasks.
+struct Shared {
+    idle: Idle,
+    injector: Injector<Runnable>,
+    stealers: Vec<Stealer<Runnable>>,
+    pushes: AtomicU64,
+    pushes_that_woke: AtomicU64,
+    woken_for_batches: AtomicU64,
+}
+
+/// What the executor has done so far.
+pub struct Figures {
+    /// Tasks that were spawned or woken.
+    pub pushes: u64,
+    /// How many of them woke a sleeping worker, at the price of a system call.
+    pub pushes_that_woke: u64,
+    /// Workers that were woken for the rest of a batch, which another worker had taken.
+    pub woken_for_batches: u64,
+}
+
+impl Shared {
+    fn schedule(&self, task: Runnable) {
+        // In this order: a worker that is about to sleep sees either the task or the wake-up.
+        self.injector.push(task);
+        let woke = self.idle.wake_one();
+        self.pushes.fetch_add(1, Relaxed);
+        self.pushes_that_woke.fetch_add(woke.into(), Relaxed);
+    }
+
+    /// Returns the next task for a worker: its own, or else a share of the new ones, or else one of another worker's.
+    fn find(&self, own: &Worker<Runnable>) -> Option<Runnable> {
+        if let Some(task) = own.pop() {
+            return Some(task);
+        }
+        loop {
+            let batch = self.injector.steal_batch_and_pop(own);
+            match batch.or_else(|| self.stealers.iter().map(Stealer::steal).collect()) {
+                Steal::Success(task) => {
+                    // On its way between two queues the rest of a batch is in neither. A worker that has looked
+                    // meanwhile may sleep now, so the rest is announced once more.
+                    let woken = self.idle.wake(own.len());
+                    self.woken_for_batches.fetch_add(woken as u64, Relaxed);
+                    return Some(task);
+                }
+                // Another worker came first, and there may be more.
+                Steal::Retry => {}
+                Steal::Empty => return None,
+            }
+        }
+    }
+
+    fn work(&self, worker: &idle::Worker, own: &Worker<Runnable>) {
+        while let Some(task) = worker.next(|| self.find(own)) {
+            // A task that panics is dropped by `async-task`, and its handle says so. The worker goes on.
+            let _ = catch_unwind(AssertUnwindSafe(|| task.run()));
+        }
+    }
+}
+
+impl Executor {
+    /// Starts so many threads.
+    pub fn new(workers: usize) -> io::Result<Self> {
+        let (idle, workers) = Idle::new(workers);
+        // First in, first out, so that a task that yields waits until the others have had their turn.
+        let queues: Vec<Worker<Runnable>> = workers.iter().map(|_| Worker::new_fifo()).collect();
+        let shared = Arc::new(Shared {
+            idle,
+            injector: Injector::new(),
+            stealers: queues.iter().map(Worker::stealer).collect(),
+            pushes: AtomicU64::new(0),
+            pushes_that_woke: AtomicU64::new(0),
+            woken_for_batches: AtomicU64::new(0),
+        });
+        // If a thread can't be started, the drop of this ends those before it.
+        let mut executor = Self { shared, threads: Vec::new() };
+        for (worker, own) in workers.into_iter().zip(queues) {
+            let shared = executor.shared.clone();
+            let thread = thread::Builder::new().name(format!("worker {}", worker.index()));
+            executor.threads.push(thread.spawn(move || shared.work(&worker, &own))?);
+        }
+        Ok(executor)
+    }
+
+    /// Runs a future on the workers. The task that it returns is the future's result; dropping it cancels the future.
+    pub fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Task<T> {
+        let shared = self.shared.clone();
+        let (runnable, task) = async_task::spawn(future, move |runnable| shared.schedule(runnable));
+        runnable.schedule();
+        task
+    }
+
+    pub fn figures(&self) -> Figures {
+        let [pushes, pushes_that_woke, woken_for_batches] =
+            [&self.shared.pushes, &self.shared.pushes_that_woke, &self.shared.woken_for_batches]
+                .map(|figure| figure.load(Relaxed));
+        Figures { pushes, pushes_that_woke, woken_for_batches }
+    }
+}
+
+impl Drop for Executor {
+    /// Lets the workers run what is scheduled, waits for them, and cancels what is scheduled later.
+    fn drop(&mut self) {
+        self.shared.idle.close();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+        // A task in the queue and the queue in the task's waker would keep each other alive.
+        while !self.shared.injector.is_empty() {
+            drop(self.shared.injector.steal());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atomic_parker::block_on;
+    use futures_lite::future::yield_now;
+    use std::sync::Barrier;
+
+    #[test]
+    fn a_panic_ends_its_task_and_nothing_else() {
+        let executor = Executor::new(2).unwrap();
+        for round in 0..1_000 {
+            let panics = executor.spawn(async { panic!("on purpose") });
+            let fine = executor.spawn(async move { round });
+            assert_eq!(block_on(panics.fallible()), None::<()>);
+            assert_eq!(block_on(fine), round);
+        }
+    }
+
+    #[test]
+    fn no_wake_up_is_lost() {
+        let executor = Executor::new(4).unwrap();
+        for _ in 0..20_000 {
+            let tasks: Vec<_> = (0..3).map(|_| executor.spawn(yield_now())).collect();
+            tasks.into_iter().for_each(block_on);
+        }
+    }
+
+    #[test]
+    fn tasks_that_wait_for_each_other_all_run() {
+        let executor = Executor::new(4).unwrap();
+        for _ in 0..2_000 {
+            let all_run = Arc::new(Barrier::new(4));
+            let wait = |_| {
+                let all_run = all_run.clone();
+                executor.spawn(async move { drop(all_run.wait()) })
+            };
+            (0..4).map(wait).collect::<Vec<_>>().into_iter().for_each(block_on);
+        }
+    }
+
+    #[test]
+    fn what_is_scheduled_before_the_end_is_run() {
+        for _ in 0..1_000 {
+            let executor = Executor::new(2).unwrap();
+            let tasks: Vec<_> = (0..5).map(|number| executor.spawn(async move { number })).collect();
+            drop(executor);
+            assert_eq!(tasks.into_iter().map(block_on).sum::<i32>(), 10);
+        }
+    }
+}

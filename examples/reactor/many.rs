@@ -1,0 +1,295 @@
+//! The second form: several workers on [`atomic_parker::idle`]. One idle worker sleeps in the poller, the others on
+//! condition variables.
+//!
+//! The worker that polls is the *driver*. I/O never waits while a worker is idle:
+//!
+//! 1. A worker without work becomes the driver if there is none. If there is one, it sleeps on its own `Condvar`.
+//! 2. While it polls, the driver is a sleeping worker like the others. For the tasks that its events and timers wake,
+//!    `wake_one` wakes the sleeping worker with the lowest index: the driver itself only if no lower worker sleeps.
+//! 3. A driver that is woken for a task hands over before it runs it: it wakes the sleeping worker with the highest
+//!    index, which becomes the driver. So there is a driver whenever a worker is idle.
+//!
+//! The highest sleeping worker is the one that `wake_one` wakes last. So hand-overs are rare: a driver that is low is
+//! soon woken for a task, and its successor is the highest one.
+
+use crate::net::{Handle, Run};
+use crate::reactor::Reactor;
+use async_task::Runnable;
+use atomic_parker::idle::{Idle, Worker};
+use atomic_parker::wait::{Key, Sleeper, Wait};
+use atomic_parker::{block_on, Parker, Spin};
+use crossbeam_deque::{Injector, Steal};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// After so many tasks in a row, a worker looks for I/O even if there are more to run.
+const TASKS_PER_TURN: u64 = 64;
+
+/// Where the idle workers of one executor sleep.
+struct Dormitory {
+    reactor: Arc<Reactor>,
+    beds: Mutex<Beds>,
+    /// One for each worker, all with the one mutex.
+    wake_ups: Vec<Condvar>,
+    hand_overs: AtomicU64,
+}
+
+#[derive(Default)]
+struct Beds {
+    /// The worker that polls, or wakes the tasks of its last poll.
+    driver: Option<usize>,
+    /// Whether the driver is in the poller, and has to be notified.
+    polls: bool,
+    /// The others that sleep.
+    asleep: BTreeSet<usize>,
+}
+
+/// The slow path of one worker's parker.
+struct PollOrSleep {
+    worker: usize,
+    dormitory: Arc<Dormitory>,
+}
+
+impl Wait for PollOrSleep {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        let Self { worker, dormitory } = self;
+        let mut beds = dormitory.beds();
+        // This look is under the lock that `wake` takes, so no `wake` is missed.
+        while sleeper.still_parked() && sleeper.timeout() != Some(Duration::ZERO) {
+            if *beds.driver.get_or_insert(*worker) == *worker {
+                beds.polls = true;
+                drop(beds);
+                // Out of the poller, before any task is woken: the driver may be woken for one of them, and a
+                // notification would be a system call for nothing.
+                dormitory.reactor.turn(sleeper.deadline(), || dormitory.beds().polls = false);
+                beds = dormitory.beds();
+            } else {
+                beds.asleep.insert(*worker);
+                let limit = sleeper.timeout().unwrap_or(Duration::from_secs(3600));
+                beds = dormitory.wake_ups[*worker].wait_timeout(beds, limit).unwrap().0;
+                beds.asleep.remove(worker);
+            }
+        }
+        dormitory.hand_over(*worker, &mut beds);
+    }
+
+    fn wake(&self, _: Key<'_>) {
+        let beds = self.dormitory.beds();
+        let drives = beds.driver == Some(self.worker);
+        let polls = drives && beds.polls;
+        drop(beds);
+        if polls {
+            self.dormitory.reactor.notify();
+        } else if !drives {
+            self.dormitory.wake_ups[self.worker].notify_one();
+        }
+    }
+}
+
+impl Dormitory {
+    fn beds(&self) -> MutexGuard<'_, Beds> {
+        self.beds.lock().unwrap()
+    }
+
+    /// This worker leaves. If there is no driver without it, the highest sleeping worker is woken to become one.
+    ///
+    /// A worker that was woken for this, and for a task at the same time, comes here too, and wakes the next.
+    fn hand_over(&self, worker: usize, beds: &mut Beds) {
+        if beds.driver == Some(worker) {
+            beds.driver = None;
+        }
+        if let (None, Some(next)) = (beds.driver, beds.asleep.last()) {
+            self.wake_ups[*next].notify_one();
+            self.hand_overs.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Polls without waiting, unless another worker polls anyway.
+    fn poll_now(&self, worker: usize) {
+        let mut beds = self.beds();
+        if beds.driver.is_none() {
+            beds.driver = Some(worker);
+            drop(beds);
+            self.reactor.turn(Some(Instant::now()), || {});
+            self.hand_over(worker, &mut self.beds());
+        }
+    }
+}
+
+struct Shared {
+    idle: Idle<PollOrSleep>,
+    tasks: Injector<Runnable>,
+    dormitory: Arc<Dormitory>,
+    pushes: AtomicU64,
+    pushes_that_woke: AtomicU64,
+}
+
+impl Shared {
+    fn schedule(&self, task: Runnable) {
+        // In this order: a worker that is about to sleep sees either the task or the wake-up.
+        self.tasks.push(task);
+        let woke = self.idle.wake_one();
+        self.pushes.fetch_add(1, Relaxed);
+        self.pushes_that_woke.fetch_add(woke.into(), Relaxed);
+    }
+
+    fn find(&self) -> Option<Runnable> {
+        loop {
+            match self.tasks.steal() {
+                Steal::Success(task) => return Some(task),
+                // Another worker came first, and there may be more.
+                Steal::Retry => {}
+                Steal::Empty => return None,
+            }
+        }
+    }
+
+    /// Runs tasks until the end, and returns how many.
+    fn work(&self, worker: &Worker<PollOrSleep>) -> u64 {
+        let mut ran = 0;
+        while let Some(task) = worker.next(|| self.find()) {
+            task.run();
+            ran += 1;
+            if ran % TASKS_PER_TURN == 0 {
+                self.dormitory.poll_now(worker.index());
+            }
+        }
+        ran
+    }
+}
+
+pub struct Executor {
+    shared: Arc<Shared>,
+    handle: Handle,
+    threads: Vec<JoinHandle<u64>>,
+}
+
+impl Executor {
+    pub fn new(workers: usize) -> io::Result<Self> {
+        let reactor = Arc::new(Reactor::new()?);
+        let dormitory = Arc::new(Dormitory {
+            reactor: reactor.clone(),
+            beds: Mutex::default(),
+            wake_ups: (0..workers).map(|_| Condvar::new()).collect(),
+            hand_overs: AtomicU64::new(0),
+        });
+        let (idle, workers) = Idle::with_parkers((0..workers).map(|worker| {
+            let wait = PollOrSleep { worker, dormitory: dormitory.clone() };
+            // A worker that spins does not poll meanwhile. All of them may have to.
+            Parker::with_wait(wait).with_spin(Spin::off())
+        }));
+        let shared = Arc::new(Shared {
+            idle,
+            tasks: Injector::new(),
+            dormitory,
+            pushes: AtomicU64::new(0),
+            pushes_that_woke: AtomicU64::new(0),
+        });
+        let handle = Handle::new(reactor, {
+            let shared = shared.clone();
+            move |task| shared.schedule(task)
+        });
+        // If a thread can't be started, the drop of this ends those before it.
+        let mut executor = Self { shared, handle, threads: Vec::new() };
+        for worker in workers {
+            let shared = executor.shared.clone();
+            let thread = thread::Builder::new().name(format!("worker {}", worker.index()));
+            executor.threads.push(thread.spawn(move || shared.work(&worker))?);
+        }
+        Ok(executor)
+    }
+
+    fn end(&mut self) -> Vec<u64> {
+        self.shared.idle.close();
+        self.threads.drain(..).map(|thread| thread.join().unwrap_or_default()).collect()
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Run for Executor {
+    fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    fn run<T: Send + 'static>(mut self, main: impl Future<Output = T> + Send + 'static) -> (T, String) {
+        let result = block_on(self.handle.spawn(main));
+        let ran = self.end();
+        let Shared { dormitory, pushes, pushes_that_woke, .. } = &*self.shared;
+        let notifications = &dormitory.reactor.notifications;
+        let [pushes, woke, notifications, hand_overs] =
+            [pushes, pushes_that_woke, notifications, &dormitory.hand_overs].map(|count| count.load(Relaxed));
+        let figures = format!(
+            "pushes         {pushes}, of which {woke} woke a worker\n\
+             notifications  {notifications}\n\
+             hand-overs     {hand_overs}\n\
+             tasks run      {ran:?}, by worker"
+        );
+        (result, figures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Listener, Stream};
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc::channel;
+
+    /// A byte to the server and back, and a timer.
+    async fn round_trip(handle: &Handle, client: &Stream, number: u8) {
+        client.write(&[number]).await.unwrap();
+        handle.sleep(Duration::from_micros(100)).await;
+        let mut received = [0];
+        assert_eq!(client.read(&mut received).await.unwrap(), 1);
+        assert_eq!(received, [number]);
+    }
+
+    async fn echo(listener: Listener) {
+        let stream = listener.accept().await.unwrap();
+        let mut received = [0];
+        while stream.read(&mut received).await.unwrap() == 1 {
+            stream.write(&received).await.unwrap();
+        }
+    }
+
+    /// In each round all workers but one are blocked until a message has come back, the driver most often among them.
+    #[test]
+    fn io_goes_on_while_one_worker_is_idle() {
+        for workers in 2..5 {
+            let executor = Executor::new(workers).unwrap();
+            let handle = executor.handle().clone();
+            executor.run(async move {
+                let listener = handle.listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+                let client = handle.connect(listener.address);
+                let server = handle.spawn(echo(listener));
+                let client = client.await.unwrap();
+                for round in 0..200 {
+                    let mut blocked = Vec::new();
+                    let mut done = Vec::new();
+                    for _ in 1..workers {
+                        let (sender, receiver) = channel::<()>();
+                        blocked.push(handle.spawn(async move { receiver.recv().is_err() }));
+                        done.push(sender);
+                    }
+                    round_trip(&handle, &client, round).await;
+                    drop(done);
+                    for task in blocked {
+                        assert!(task.await);
+                    }
+                }
+                drop(client);
+                server.await;
+            });
+        }
+    }
+}
