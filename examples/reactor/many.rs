@@ -241,55 +241,72 @@ impl Run for Executor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Listener, Stream};
-    use std::net::Ipv4Addr;
-    use std::sync::mpsc::channel;
+    use crate::net::Listener;
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::sync::mpsc::{channel, Sender};
 
-    /// A byte to the server and back, and a timer.
-    async fn round_trip(handle: &Handle, client: &Stream, number: u8) {
-        client.write(&[number]).await.unwrap();
-        handle.sleep(Duration::from_micros(100)).await;
-        let mut received = [0];
-        assert_eq!(client.read(&mut received).await.unwrap(), 1);
-        assert_eq!(received, [number]);
-    }
-
-    async fn echo(listener: Listener) {
+    async fn echo(handle: Handle, listener: Listener) {
         let stream = listener.accept().await.unwrap();
-        let mut received = [0];
-        while stream.read(&mut received).await.unwrap() == 1 {
-            stream.write(&received).await.unwrap();
+        let mut byte = [0];
+        while stream.read(&mut byte).await.unwrap() == 1 {
+            handle.sleep(Duration::from_micros(100)).await;
+            stream.write(&byte).await.unwrap();
         }
     }
 
-    /// In each round all workers but one are blocked until a message has come back, the driver most often among them.
+    fn round_trip(client: &mut TcpStream) {
+        client.write_all(&[1]).unwrap();
+        client.read_exact(&mut [0]).unwrap();
+    }
+
+    /// Blocks a worker, until the sender is dropped; returns the worker's name too.
+    fn block_a_worker(executor: &Executor) -> (String, Sender<()>) {
+        let (release, released) = channel::<()>();
+        let (say, name) = channel();
+        let task = executor.handle().spawn(async move {
+            say.send(thread::current().name().unwrap().to_owned()).unwrap();
+            let _ = released.recv();
+        });
+        task.detach();
+        (name.recv().unwrap(), release)
+    }
+
+    fn until(executor: &Executor, condition: impl Fn(&Beds) -> bool) {
+        while !condition(&executor.shared.dormitory.beds()) {
+            thread::yield_now();
+        }
+    }
+
+    /// A server answers while more and more workers are blocked, beginning with the driver, down to the last idle one.
     #[test]
-    fn io_goes_on_while_one_worker_is_idle() {
+    fn io_goes_on_while_a_worker_is_idle() {
         for workers in 2..5 {
             let executor = Executor::new(workers).unwrap();
-            let handle = executor.handle().clone();
-            executor.run(async move {
-                let listener = handle.listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-                let client = handle.connect(listener.address);
-                let server = handle.spawn(echo(listener));
-                let client = client.await.unwrap();
-                for round in 0..200 {
-                    let mut blocked = Vec::new();
-                    let mut done = Vec::new();
-                    for _ in 1..workers {
-                        let (sender, receiver) = channel::<()>();
-                        blocked.push(handle.spawn(async move { receiver.recv().is_err() }));
-                        done.push(sender);
-                    }
-                    round_trip(&handle, &client, round).await;
-                    drop(done);
-                    for task in blocked {
-                        assert!(task.await);
-                    }
+            let listener = executor.handle().listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+            let mut client = TcpStream::connect(listener.address).unwrap();
+            client.set_nodelay(true).unwrap();
+            let server = executor.handle().spawn(echo(executor.handle().clone(), listener));
+
+            for _ in 0..50 {
+                // The first worker that sleeps is the driver. Let it be the one that `wake_one` wakes first.
+                let mut blocked: Vec<_> = (0..workers).map(|_| block_a_worker(&executor)).collect();
+                blocked.retain(|(name, _)| name != "worker 0");
+                until(&executor, |beds| beds.driver == Some(0) && beds.polls);
+                drop(blocked);
+                until(&executor, |beds| beds.asleep.len() == workers - 1);
+
+                let mut blocked = Vec::new();
+                while blocked.len() < workers - 1 {
+                    blocked.push(block_a_worker(&executor));
+                    round_trip(&mut client);
                 }
-                drop(client);
-                server.await;
-            });
+                drop(blocked);
+                // Now the driver is another one than the worker that sets the timer.
+                (0..3).for_each(|_| round_trip(&mut client));
+            }
+            drop(client);
+            block_on(server);
         }
     }
 }

@@ -175,7 +175,7 @@ impl Future for Timer {
         let mut waiting = self.reactor.waiting.lock().unwrap();
         let replaced = waiting.timers.insert(self.key, cx.waker().clone());
         // With several workers, one may poll while this task runs on another. It has to know of an earlier timer.
-        let too_late = waiting.polls_until.is_some_and(|until| until.map_or(true, |until| until > self.key.0));
+        let too_late = waiting.polls_until.is_some_and(|until| until.is_none_or(|until| until > self.key.0));
         drop(waiting);
         drop(replaced);
         if too_late {
