@@ -1,4 +1,5 @@
 use crate::pair::Parker;
+use crate::spin::Spin;
 use crate::sync;
 use crate::wait::Wait;
 use std::cell::RefCell;
@@ -16,6 +17,8 @@ use std::time::Duration;
 /// The parker and its waker belong to the thread and are kept for the next call. What allocates is the first call on a
 /// thread, the first one at each depth of nesting, and a call in a thread-local's destructor, if the thread's parkers
 /// are gone by then.
+///
+/// How long the thread spins before it sleeps is [`Spin::default`](crate::Spin::default) of the moment of the call.
 ///
 /// May be called within the poll of another call. Each depth of nesting has a parker of its own, so the inner call takes
 /// no wake-up of the outer one, and does not make it poll again.
@@ -253,7 +256,10 @@ impl Lent {
     fn take() -> Self {
         let unused = UNUSED.try_with(|unused| unused.borrow_mut().pop());
         // In a thread-local's destructor, the thread's pairs may be gone.
-        Self(unused.ok().flatten().unwrap_or_else(Pair::new))
+        let pair = unused.ok().flatten().unwrap_or_else(Pair::new);
+        // The default may have changed since the pair was made.
+        pair.parker.set_spin(Spin::default());
+        Self(pair)
     }
 }
 

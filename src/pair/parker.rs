@@ -1,10 +1,11 @@
 use super::shared::Shared;
 use super::unparker::Unparker;
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{learner, share, share_wake_up, Learner, Sleep, Spin, Wake, LONGEST_LOOK, LOOKERS};
+use crate::spin::{spin, spin_untimed, End, Policy, Spin, Spun, Waited, Wake};
 use crate::state::ParkState;
 use crate::sync;
 use crate::wait::{self, Wait};
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -16,8 +17,7 @@ use std::time::{Duration, Instant};
 /// allocation alive, which is padded to cache lines.
 ///
 /// The names and meanings are those of crossbeam's `Parker` and of `parking`; for memory ordering, cost and panics see
-/// [`AtomicParker`], of which this is a handle. What this one does besides is to look at the token for a moment before
-/// it sleeps, where that pays: see [`Spin`].
+/// [`AtomicParker`], of which this is a handle. Besides, this one spins before it sleeps, where that pays: see [`Spin`].
 ///
 /// # Examples
 ///
@@ -30,12 +30,10 @@ use std::time::{Duration, Instant};
 /// parker.park();
 /// # thread.join().unwrap();
 /// ```
-// In this order: what a calm park needs is in the first 24 bytes.
-#[repr(C)]
 pub struct Parker<W = wait::Condvar> {
     shared: Arc<Shared<W>>,
-    /// On the owner's side, where it costs unparkers no cache line. Its cells are also what makes a parker `!Sync`.
-    learner: Learner,
+    /// On the owner's side, where it costs unparkers no cache line. The cell is also what makes a parker `!Sync`.
+    policy: Cell<Policy>,
 }
 
 impl Parker {
@@ -74,12 +72,23 @@ impl<W> Parker<W> {
     }
 
     fn of(shared: Arc<Shared<W>>) -> Self {
-        Self { shared, learner: learner(Spin::default()) }
+        let policy = Cell::new(Self::policy(Spin::default(), &shared));
+        Self { shared, policy }
     }
 
-    /// Sets for how long this parker looks at the token before it sleeps.
+    fn policy(spin: Spin, shared: &Arc<Shared<W>>) -> Policy {
+        Policy::new(if sync::SPINS { spin } else { Spin::off() }, Self::number(shared) as u16)
+    }
+
+    /// A number that tells parkers apart: their allocations do not share cache lines.
+    fn number(shared: &Arc<Shared<W>>) -> usize {
+        Arc::as_ptr(shared) as usize / align_of::<Shared<W>>()
+    }
+
+    /// Sets for how long this parker spins before it sleeps.
     ///
-    /// [`Spin::adaptive`], unless you choose another. What it has learned so far is forgotten.
+    /// Without it, a parker uses [`Spin::default`] of the moment when it is made. What the parker has learned so far is
+    /// forgotten.
     ///
     /// # Examples
     ///
@@ -90,9 +99,16 @@ impl<W> Parker<W> {
     /// assert!(!parker.try_park());
     /// ```
     #[must_use]
-    pub fn with_spin(mut self, spin: Spin) -> Self {
-        self.learner = learner(spin);
+    pub fn with_spin(self, spin: Spin) -> Self {
+        self.set_spin(spin);
         self
+    }
+
+    /// As [`with_spin`](Parker::with_spin), but keeps what was learned if the choice stays the same.
+    pub(crate) fn set_spin(&self, spin: Spin) {
+        if self.policy.get().spin() != spin {
+            self.policy.set(Self::policy(spin, &self.shared));
+        }
     }
 
     fn inner(&self) -> &AtomicParker<W> {
@@ -214,8 +230,8 @@ impl<W: Wait> Parker<W> {
     /// Sleeps until the token is there, and takes it; see [`AtomicParker::park`].
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
-    /// and no system call. If not, and where this parker has learned that it pays, it looks at the token for as long as
-    /// a sleep would cost, before it sleeps; see [`Spin::adaptive`]. It synchronizes with every `unpark` up to then.
+    /// and no system call. If not, and where this parker has learned that it pays, it spins for at most as long as a sleep
+    /// would cost, before it sleeps; see [`Spin::adaptive`]. It synchronizes with every `unpark` up to then.
     ///
     /// # Examples
     ///
@@ -282,77 +298,61 @@ impl<W: Wait> Parker<W> {
     #[inline(always)]
     fn sleep(&self, deadline: Option<Instant>) -> bool {
         let no_time = deadline.is_some_and(|deadline| sync::time_until(deadline) < SHORTEST_TIMED);
-        // Without time there is no wait: nothing to look for, and nothing to learn.
-        if no_time || self.learner.is_calm() {
+        // Without time there is no wait: nothing to spin for, and nothing to learn.
+        if no_time || self.skips() {
             return self.inner().sleep(deadline, Sleepers::One);
         }
-        // A timed park must not look past its deadline, so it has to know the time from the start.
-        let glances = deadline.is_none() && self.learner.is_eager();
-        (glances && self.glance()) || self.look_then_sleep(deadline, glances)
+        // A timed park must not spin past its deadline, so it has to know the time from the start.
+        let untimed = deadline.is_none() && self.policy.get().has_credit();
+        if untimed && spin_untimed(|| self.try_park()) {
+            self.learn(0, End::Found);
+            return true;
+        }
+        self.spin_then_sleep(deadline, untimed)
     }
 
-    /// Looks for as long as the policy says, then sleeps.
-    #[cold]
-    fn look_then_sleep(&self, deadline: Option<Instant>, glanced: bool) -> bool {
-        let learner = &self.learner;
-        let budget = learner.next_look();
-        let mut looked = None;
-        if budget > 0 {
-            match self.look(budget, deadline, glanced) {
-                Look::Found(start) => {
-                    if learner.learns_from_success() {
-                        // The clock is read again: the look may have been preempted since the last time.
-                        let took = start.map_or(0, nanos_since);
-                        learner.looked(took, true);
-                        share(learner);
-                        learner.waited(Some(took), Sleep::Spared);
-                    }
-                    return true;
-                }
-                Look::Failed(took) => {
-                    looked = Some(took);
-                    if took >= budget {
-                        learner.looked(took, false);
-                        share(learner);
-                    } else {
-                        learner.was_cut_short(took);
-                    }
-                }
-                Look::Refused => learner.was_refused(),
-                Look::Alone => learner.rest(),
-            }
-        }
-        // A fixed policy learns nothing from the time.
-        let start = learner.learns().then(|| {
-            self.shared.wake_time().ask(sync::cpu());
-            sync::clock()
-        });
-        let found = self.inner().sleep(deadline, Sleepers::One);
-        if let Some(start) = start {
-            if learner.waited(looked, self.slept_since(start, found)) {
-                share(learner);
-            }
-        }
-        found
-    }
-
-    /// What a sleep that has just ended was like.
     #[inline]
-    fn slept_since(&self, start: u32, found: bool) -> Sleep {
-        let until = |time: u32| time.wrapping_sub(start);
-        match self.shared.wake_time().take() {
-            _ if !found => Sleep::TimedOut(until(sync::clock())),
-            Wake::SameCpu => Sleep::GaveWay,
-            Wake::Unknown => Sleep::Took(until(sync::clock())),
-            Wake::At(time) => {
-                let came = until(time);
-                // Of other wake-ups it is of no interest how long they took: they are spared the clock.
-                if came <= LONGEST_LOOK {
-                    share_wake_up(&self.learner, came, until(sync::clock()).saturating_sub(came));
-                }
-                Sleep::Took(came)
+    fn skips(&self) -> bool {
+        let mut policy = self.policy.get();
+        let skips = policy.skips();
+        self.policy.set(policy);
+        skips
+    }
+
+    #[inline]
+    fn learn(&self, spun: u32, end: End) {
+        let mut policy = self.policy.get();
+        policy.step(Waited { spun, end });
+        self.policy.set(policy);
+    }
+
+    /// Spins for as long as the policy says, then sleeps.
+    #[cold]
+    fn spin_then_sleep(&self, deadline: Option<Instant>, untimed: bool) -> bool {
+        let number = Self::number(&self.shared);
+        let spun = match spin(&self.policy.get(), number, deadline, untimed, || self.try_park()) {
+            Spun::Found(spun) => {
+                self.learn(spun, End::Found);
+                return true;
             }
-        }
+            Spun::FoundInterrupted(spun) => {
+                self.learn(spun, End::SameCpu);
+                return true;
+            }
+            Spun::Failed(spun) => spun,
+        };
+        self.shared.wake_time().ask(sync::cpu());
+        let start = sync::clock();
+        let found = self.inner().sleep(deadline, Sleepers::One);
+        let since = |time: u32| time.wrapping_sub(start);
+        let end = match self.shared.wake_time().take() {
+            _ if !found => End::TimedOut,
+            Wake::SameCpu => End::SameCpu,
+            Wake::Unknown => End::Came(since(sync::clock())),
+            Wake::At(time) => End::Came(since(time)),
+        };
+        self.learn(spun, end);
+        found
     }
 
     /// Sets the token from the owner's side; returns whether it is new. See [`AtomicParker::unpark`].
@@ -372,91 +372,8 @@ impl<W: Wait> Parker<W> {
     }
 }
 
-/// How often a look without a deadline looks before it reads the clock for the first time: a hand-off between two cores
-/// that run is over by then, and is spared the clock. 1 to 2 µs on most processors, 3 µs where the pause is the
-/// longest.
-const UNTIMED_TURNS: u32 = 32;
-
-/// How often it looks between two readings of the clock after that.
-const TIMED_TURNS: u32 = 8;
-
-/// How many hints it pauses for between two looks, from then on.
-const MAX_PAUSE: u32 = 2;
-
-/// How a look ended.
-enum Look {
-    /// It took the token; since when it had looked, if it knows.
-    Found(Option<Instant>),
-    /// It found none for so many nanoseconds.
-    Failed(u32),
-    /// As many look already as may.
-    Refused,
-    /// There is no other CPU, from which a token could come meanwhile.
-    Alone,
-}
-
-impl<W> Parker<W> {
-    /// Looks at the token for a microsecond or two; returns whether it took it.
-    ///
-    /// Out of line: unrolled, it would lie in the way of those who only sleep.
-    #[inline(never)]
-    fn glance(&self) -> bool {
-        (0..UNTIMED_TURNS).any(|_| self.turn(1))
-    }
-
-    /// One look at the token and, if it is not there, a pause of so many hints to the processor.
-    #[inline]
-    fn turn(&self, pause: u32) -> bool {
-        self.inner().try_park() || {
-            (0..pause).for_each(|_| std::hint::spin_loop());
-            false
-        }
-    }
-
-    /// Looks at the token for up to `budget` nanoseconds.
-    ///
-    /// The first microsecond or two are not counted, and not looked through again after a [`glance`](Parker::glance).
-    fn look(&self, budget: u32, deadline: Option<Instant>, glanced: bool) -> Look {
-        // Not asked before there is reason to look: the first answer takes a process longer than many sleeps.
-        let other_cpus = sync::other_cpus();
-        if other_cpus == 0 {
-            return Look::Alone;
-        }
-        if deadline.is_none() && !glanced && self.glance() {
-            return Look::Found(None);
-        }
-        // One who learns leaves a CPU to those that it may be waiting for.
-        let most = if self.learner.learns() { other_cpus } else { u32::MAX };
-        let Some(_looker) = LOOKERS.join(most) else {
-            return Look::Refused;
-        };
-        let start = sync::now();
-        let left = deadline.map_or(u32::MAX, |deadline| nanos(deadline.saturating_duration_since(start)));
-        let budget = budget.min(left);
-        let mut pause = 1;
-        loop {
-            if (0..TIMED_TURNS).any(|_| self.turn(pause)) {
-                return Look::Found(Some(start));
-            }
-            let took = nanos_since(start);
-            if took >= budget {
-                return Look::Failed(took);
-            }
-            pause = MAX_PAUSE;
-        }
-    }
-}
-
 /// A timed park with less time left than this sleeps at once.
 const SHORTEST_TIMED: Duration = Duration::from_micros(1);
-
-fn nanos_since(start: Instant) -> u32 {
-    nanos(sync::now() - start)
-}
-
-fn nanos(duration: Duration) -> u32 {
-    u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
-}
 
 /// On the default slow path, as [`Parker::new`]. For another one, there is [`with_wait`](Parker::with_wait).
 impl Default for Parker {
@@ -474,116 +391,3 @@ impl<W> fmt::Debug for Parker<W> {
 // The marker that takes `Sync` away takes these too, without a reason: a panic leaves nothing half-done.
 impl<W: RefUnwindSafe> UnwindSafe for Parker<W> {}
 impl<W: RefUnwindSafe> RefUnwindSafe for Parker<W> {}
-
-#[cfg(all(test, not(any(loom, shuttle))))]
-mod tests {
-    use super::*;
-    use crate::spin::{Levels, FIRST_WAKE_UP};
-    use crate::wait::{Key, Sleeper};
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::task::Waker;
-
-    /// Each sleep says that it has begun, and is slow to wake up.
-    ///
-    /// The flags are the test's own, and no part of the protocol, whose orderings are in `state`. Acquire and Release, as
-    /// each says that what its side did before is done.
-    #[derive(Default)]
-    struct SaysWhenAsleep {
-        asleep: AtomicBool,
-        woken: AtomicBool,
-    }
-
-    impl Wait for SaysWhenAsleep {
-        fn wait(&self, _: &Sleeper<'_>) {
-            self.asleep.store(true, Ordering::Release);
-            while !self.woken.swap(false, Ordering::Acquire) {
-                std::thread::yield_now();
-            }
-            let woken = Instant::now();
-            while woken.elapsed() < Duration::from_millis(1) {
-                std::hint::spin_loop();
-            }
-        }
-
-        fn wake(&self, _: Key<'_>) {
-            self.woken.store(true, Ordering::Release);
-        }
-    }
-
-    #[test]
-    fn a_sleeper_is_told_when_the_token_came() {
-        if sync::other_cpus() == 0 {
-            return;
-        }
-        type Wake = Box<dyn Fn() + Send + Sync>;
-        type Unpark = fn(Unparker<Arc<SaysWhenAsleep>>) -> Wake;
-        let ways: [Unpark; 3] = [
-            |unparker| Box::new(move || assert!(unparker.unpark())),
-            |unparker| Box::new(move || assert_eq!(unparker.notify(), ParkState::Parked)),
-            |unparker| {
-                let waker = Waker::from(unparker);
-                Box::new(move || waker.wake_by_ref())
-            },
-        ];
-        for way in ways {
-            let wait = Arc::<SaysWhenAsleep>::default();
-            let parker = Parker::with_wait(wait.clone());
-            let wake = way(parker.unparker());
-            let is_over = AtomicBool::new(false);
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    while !is_over.load(Ordering::Acquire) {
-                        if wait.asleep.swap(false, Ordering::Acquire) {
-                            wake();
-                        }
-                        std::thread::yield_now();
-                    }
-                });
-                // A stall can make it late, and both may be on one CPU, but not each time.
-                while {
-                    parker.park();
-                    !parker.learner.has_seen_a_short_wait()
-                } {}
-                is_over.store(true, Ordering::Release);
-            });
-        }
-    }
-
-    #[test]
-    fn a_sleep_is_described_as_it_was() {
-        // One that knows nothing from other tests in this process.
-        let learner = Learner::new(Spin::adaptive(), Levels::default(), FIRST_WAKE_UP, 0);
-        let mut parker = Parker { learner, ..Parker::new() };
-        // So that an answer, which is rounded, is exact for what comes a multiple of 4 ns later.
-        let start = (sync::clock() / 4 * 4).wrapping_sub(2);
-        let told = |parker: &Parker, time: u32| {
-            let wake_time = parker.shared.wake_time();
-            wake_time.ask(None);
-            wake_time.answer(|| None, || time);
-        };
-        told(&parker, start.wrapping_sub(1_000_000));
-        assert!(
-            matches!(parker.slept_since(start, true), Sleep::Took(LONGEST_LOOK..)),
-            "an answer to another question"
-        );
-        told(&parker, start.wrapping_add(70_000));
-        assert!(matches!(parker.slept_since(start, true), Sleep::Took(70_000)));
-        told(&parker, start.wrapping_add(LONGEST_LOOK + 4));
-        assert!(matches!(parker.slept_since(start, true), Sleep::Took(60_004)));
-        assert!(!parker.learner.has_seen_a_wake_up());
-        told(&parker, start.wrapping_add(LONGEST_LOOK));
-        assert!(matches!(parker.slept_since(start, true), Sleep::Took(60_000)));
-        assert!(parker.learner.has_seen_a_wake_up());
-        parker.learner = Learner::new(Spin::adaptive(), Levels::default(), FIRST_WAKE_UP, 0);
-        told(&parker, start.wrapping_add(10_000));
-        assert!(matches!(parker.slept_since(start, true), Sleep::Took(10_000)));
-        assert!(parker.learner.has_seen_a_wake_up());
-        while sync::clock().wrapping_sub(start) < 100_000 {}
-        assert!(matches!(parker.slept_since(start, true), Sleep::Took(100_000..)), "no answer");
-        told(&parker, start.wrapping_add(100));
-        assert!(matches!(parker.slept_since(start, false), Sleep::TimedOut(100_000..)));
-        parker.shared.wake_time().ask(Some(7));
-        parker.shared.wake_time().answer(|| Some(7), sync::clock);
-        assert_eq!(parker.slept_since(start, true), Sleep::GaveWay);
-    }
-}

@@ -1,107 +1,77 @@
-//! What the parkers of a process share about spinning.
+//! What the parkers of a process share about spinning: the default, the number of CPUs, and how many spin for long.
 //!
 //! # Orderings
 //!
 //! All Relaxed: no memory is reached through these numbers, and each stands for itself.
 
-use super::policy::{Learner, Levels, FIRST_WAKE_UP};
 use super::Spin;
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::OnceLock;
 
-/// Those that look at this moment. Padded: it changes all the time, and what lies next to it does not.
-pub(crate) static LOOKERS: CachePadded<Lookers> = CachePadded::new(Lookers::new());
+/// What parkers use that were given no other. Read by every new parker, and hardly ever written.
+static DEFAULT: AtomicU32 = AtomicU32::new(Spin::adaptive().0);
 
-/// What the looks and the sleeps of all parkers have come to. Padded as well.
-pub(crate) static PRIOR: CachePadded<Hint> = CachePadded::new(Hint::new(FIRST_WAKE_UP));
-
-/// A learner that starts where the process stands.
-pub(crate) fn learner(spin: Spin) -> Learner {
-    Learner::new(spin, Levels::from_bits(PRIOR.levels()), PRIOR.wake_up(), PRIOR.seed())
+pub(super) fn set_default(spin: Spin) {
+    // Relaxed: the number is all there is.
+    DEFAULT.store(spin.0, Ordering::Relaxed);
 }
 
-/// Tells the process of one more wake-up: when the token came, and how long after that.
-pub(crate) fn share_wake_up(learner: &Learner, came: u32, delay: u32) {
-    if let Some(news) = learner.woke_up(PRIOR.wake_up(), came, delay) {
-        PRIOR.set_wake_up(news);
-    }
+#[inline]
+pub(super) fn default() -> Spin {
+    // Relaxed: as above.
+    Spin(DEFAULT.load(Ordering::Relaxed))
 }
 
-/// Moves the prior one step in the direction of what this parker knows.
-pub(crate) fn share(learner: &Learner) {
-    if !learner.learns() {
-        return;
-    }
-    let prior = Levels::from_bits(PRIOR.levels());
-    let moved = learner.teach(prior);
-    // Mostly it does not move: then its cache line stays shared.
-    if moved != prior {
-        PRIOR.set_levels(moved.to_bits());
-    }
-}
-
-/// What the parkers of the process leave for new ones as a hint, and a counter to tell those apart.
+/// How many CPUs there are for this process, as far as the first thread that asks can tell.
 ///
-/// Not of the model checkers' types: nothing that is promised depends on it.
-pub(crate) struct Hint {
-    levels: AtomicU32,
-    wake_up: AtomicU16,
-    askers: AtomicU32,
+/// Asked once: it reads files where there are control groups. A wrong answer, as for a thread that was pinned, or after a
+/// change, costs a new parker with a fixed spin one spin or one sleep: each learns from its wake-ups.
+pub(crate) fn cpus() -> u32 {
+    static CPUS: OnceLock<u32> = OnceLock::new();
+    *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32))
 }
 
-impl Hint {
-    pub(crate) const fn new(wake_up: u16) -> Self {
-        Self { levels: AtomicU32::new(0), wake_up: AtomicU16::new(wake_up), askers: AtomicU32::new(0) }
-    }
-
-    // Relaxed, in all of them: no memory is reached through these numbers, and each stands for itself.
-    pub(crate) fn levels(&self) -> u32 {
-        self.levels.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn wake_up(&self) -> u16 {
-        self.wake_up.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_levels(&self, levels: u32) {
-        self.levels.store(levels, Ordering::Relaxed);
-    }
-
-    pub(crate) fn set_wake_up(&self, wake_up: u16) {
-        self.wake_up.store(wake_up, Ordering::Relaxed);
-    }
-
-    /// A number that no other asker got recently.
-    pub(crate) fn seed(&self) -> u32 {
-        self.askers.fetch_add(0x9E37_79B9, Ordering::Relaxed)
-    }
-}
-
-/// How many threads of the process look at their tokens for more than a moment.
+/// Those that spin for long at this moment. A slot holds when its spin ends at the latest, or zero.
 ///
-/// Not of the model checkers' types: nothing that is promised depends on it.
-pub(crate) struct Lookers(AtomicU32);
+/// A time, and not a count: in the child of a `fork`, the spins of threads that it does not have end by themselves.
+pub(crate) static LONG_SPINS: LongSpins<SLOTS> = LongSpins::new();
+
+const SLOTS: usize = 16;
+
+pub(crate) struct LongSpins<const N: usize>([CachePadded<AtomicU32>; N]);
 
 /// One of them, until it is dropped.
-pub(crate) struct Looker<'a>(&'a Lookers);
+pub(crate) struct LongSpin<'a>(&'a AtomicU32);
 
-impl Lookers {
+impl<const N: usize> LongSpins<N> {
     pub(crate) const fn new() -> Self {
-        Self(AtomicU32::new(0))
+        Self([const { CachePadded::new(AtomicU32::new(0)) }; N])
     }
 
-    /// Counts this thread among them, unless there are as many already.
-    pub(crate) fn join(&self, most: u32) -> Option<Looker<'_>> {
-        let one_more = |lookers| (lookers < most).then_some(lookers + 1);
-        // Relaxed, here and in `drop`: no memory is reached through the count.
-        let joined = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        joined.is_ok().then(|| Looker(self))
+    /// Counts a spin that lasts from `now` to `end`, in microseconds, unless there are `most` already.
+    ///
+    /// Two that begin at the same moment may not see each other; the next spin of one of them sees the other's. Each parker
+    /// has a slot by its `number`, so that few share one; a slot that is taken counts once.
+    pub(crate) fn begin(&self, number: usize, now: u32, end: u32, most: u32) -> Option<LongSpin<'_>> {
+        // Relaxed, here and in `drop`: no memory is reached through these times.
+        let runs = |slot: &&CachePadded<AtomicU32>| match slot.load(Ordering::Relaxed) {
+            0 => false,
+            // No spin is longer than that, so what is further ahead is over, and the clock has begun anew.
+            end => end.wrapping_sub(now).wrapping_sub(1) < Spin::LONGEST / 1_000 + 1,
+        };
+        if self.0.iter().filter(runs).count() as u32 >= most {
+            return None;
+        }
+        let slot = &self.0[number % N];
+        slot.store(end.max(1), Ordering::Relaxed);
+        Some(LongSpin(slot))
     }
 }
 
-impl Drop for Looker<'_> {
+impl Drop for LongSpin<'_> {
     fn drop(&mut self) {
-        self.0 .0.fetch_sub(1, Ordering::Relaxed);
+        self.0.store(0, Ordering::Relaxed);
     }
 }
 
@@ -110,13 +80,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_look_than_may() {
-        let lookers = Lookers::new();
-        assert!(lookers.join(0).is_none());
-        let first = lookers.join(2);
-        let second = lookers.join(2);
-        assert!(first.is_some() && second.is_some() && lookers.join(2).is_none());
+    fn no_more_spin_for_long_than_may() {
+        let spins = LongSpins::<4>::new();
+        assert!(spins.begin(0, 100, 200, 0).is_none());
+        let first = spins.begin(0, 100, 200, 2);
+        let second = spins.begin(1, 100, 200, 2);
+        assert!(first.is_some() && second.is_some() && spins.begin(2, 100, 200, 2).is_none());
         drop(first);
-        assert!(lookers.join(2).is_some());
+        assert!(spins.begin(2, 100, 200, 2).is_some());
+    }
+
+    #[test]
+    fn a_slot_of_another_parker_counts() {
+        let spins = LongSpins::<4>::new();
+        let _first = spins.begin(1, 100, 200, 1);
+        assert!(spins.begin(5, 100, 200, 1).is_none());
+    }
+
+    #[test]
+    fn a_spin_that_nobody_ends_is_over_with_its_time() {
+        let spins = LongSpins::<4>::new();
+        std::mem::forget(spins.begin(0, u32::MAX - 10, 50, 1));
+        assert!(spins.begin(1, u32::MAX - 5, 60, 1).is_none());
+        assert!(spins.begin(1, 49, 60, 1).is_none());
+        assert!(spins.begin(1, 50, 60, 1).is_some());
+        assert!(spins.begin(1, 1 << 31, 60, 1).is_some());
+    }
+
+    #[test]
+    fn the_longest_spin_counts_from_its_beginning() {
+        let spins = LongSpins::<4>::new();
+        let _first = spins.begin(0, 100, 100 + Spin::LONGEST / 1_000 + 1, 1);
+        assert!(spins.begin(1, 100, 200, 1).is_none());
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Where a sleeper asks for the time of its wake, and whoever wakes it leaves that, or that it is on the same CPU.
+/// Where a sleeper asks for the time of its wake, and the waker answers with that, or that it is on the same CPU.
 ///
 /// Not of the model checkers' types: nothing that is promised depends on it. An answer that comes too late may be taken
 /// for one to the next question.
@@ -29,7 +29,7 @@ impl WakeTime {
     /// Set in each answer that is a time, in place of its two lowest bits: it is wrong by 3 ns at most.
     const TIME: u32 = 2;
     const SAME_CPU: u32 = 4;
-    /// For those who don't know theirs: no waker is on it.
+    /// For a sleeper that does not know its CPU: no waker is on it.
     const NO_CPU: u32 = u32::MAX / 2;
 
     pub(crate) const fn new() -> Self {

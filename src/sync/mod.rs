@@ -1,7 +1,5 @@
 //! The facade: std's primitives, or those of loom or shuttle. Nothing else in the crate knows which.
 
-use std::cell::Cell;
-use std::sync::OnceLock;
 use std::time::Instant;
 
 #[cfg(any(feature = "parking_lot", feature = "futex"))]
@@ -20,7 +18,7 @@ pub(crate) mod futex;
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
 pub(crate) use rustix::thread::futex;
 
-pub(crate) use imp::{atomic, clock, cpu, now, Condvar};
+pub(crate) use imp::{atomic, clock, cpu, now, Condvar, SPINS};
 pub(crate) use imp::{local, Mutex, MutexGuard};
 
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
@@ -29,6 +27,9 @@ mod imp {
     use std::sync::PoisonError;
     pub(crate) use std::sync::{atomic, Mutex, MutexGuard};
     pub(crate) use std::thread_local as local;
+
+    /// Whether parkers spin: not in models.
+    pub(crate) const SPINS: bool = true;
 
     #[inline]
     pub(crate) fn now() -> Instant {
@@ -43,8 +44,8 @@ mod imp {
         START.get_or_init(now).elapsed().as_nanos() as u32
     }
 
-    /// The CPU that the calling thread runs on at this moment, where that can be known without a system call.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    /// The CPU that the calling thread runs on at this moment, where the system tells it. It may take a system call, and fail.
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(atomic_parker_no_cpu)))]
     #[allow(unsafe_code)]
     pub(crate) fn cpu() -> Option<u32> {
         // SAFETY: It takes no argument, and touches nothing of ours.
@@ -52,29 +53,10 @@ mod imp {
         u32::try_from(cpu).ok()
     }
 
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    // Also with `--cfg atomic_parker_no_cpu`, so that this case can be tested on Linux.
+    #[cfg(any(not(any(target_os = "linux", target_os = "android")), atomic_parker_no_cpu))]
     pub(crate) fn cpu() -> Option<u32> {
         None
-    }
-
-    pub(crate) fn ask_for_other_cpus() -> u32 {
-        match std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32) {
-            0 | 1 => other_cpus_of_threads(),
-            cpus => cpus - 1,
-        }
-    }
-
-    /// Counts the sets of CPUs that the threads of this process may run on, less one: more than none when some are
-    /// pinned. Then `available_parallelism`, which knows the calling thread only, is no answer for the process.
-    pub(super) fn other_cpus_of_threads() -> u32 {
-        let cpus_of = |task: std::fs::DirEntry| {
-            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
-            status.lines().find(|line| line.starts_with("Cpus_allowed_list")).map(String::from)
-        };
-        // There is such a folder on Linux only. Elsewhere there are none.
-        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        let sets: std::collections::HashSet<String> = tasks.filter_map(cpus_of).collect();
-        sets.len().saturating_sub(1) as u32
     }
 
     /// A condition variable that takes a deadline. It may return early; its callers wait in a loop.
@@ -119,36 +101,6 @@ mod imp {
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 #[path = "model.rs"]
 mod imp;
-
-/// Whether [`cpu`] says anything.
-pub(crate) const KNOWS_CPUS: bool = cfg!(any(target_os = "linux", target_os = "android"));
-
-// How many there are for the first thread that has any: that holds for the process.
-static OTHER_CPUS: OnceLock<u32> = OnceLock::new();
-
-/// Says how many other threads of this process can run while this one looks at something; none in models.
-pub(crate) fn other_cpus() -> u32 {
-    // A no holds for one thread, which may have been pinned: the question costs many system calls, so each thread asks
-    // at most once.
-    thread_local!(static ASKED: Cell<bool> = const { Cell::new(false) });
-
-    let may_ask = || ASKED.try_with(|asked| !asked.replace(true)).unwrap_or(false);
-    let mut others = known_other_cpus();
-    if others == 0 && may_ask() {
-        others = imp::ask_for_other_cpus();
-        if others > 0 {
-            // Another thread may have been faster.
-            let _ = OTHER_CPUS.set(others);
-        }
-    }
-    others
-}
-
-/// As [`other_cpus`], as far as it is known without asking.
-#[inline]
-fn known_other_cpus() -> u32 {
-    OTHER_CPUS.get().copied().unwrap_or(0)
-}
 
 /// Locks a mutex whose data cannot be left half-changed, so that poison means nothing.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -215,45 +167,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_cpus_are_those_of_the_process() {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u32;
-        if cpus > 1 {
-            assert_eq!(imp::ask_for_other_cpus(), cpus - 1);
-            assert_eq!(other_cpus(), cpus - 1);
-            assert_eq!(known_other_cpus(), cpus - 1);
-        }
-    }
-
-    #[test]
     #[cfg(target_os = "linux")]
     fn a_pinned_thread_knows_its_cpu() {
         for core in core_affinity::get_core_ids().unwrap_or_default() {
             let cpu = std::thread::spawn(move || core_affinity::set_for_current(core).then(cpu)).join().unwrap();
             assert!(cpu.is_none() || cpu == Some(Some(core.id as u32)), "{cpu:?}");
         }
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn threads_that_are_pinned_apart_have_other_cpus() {
-        use std::sync::mpsc;
-
-        let cores = core_affinity::get_core_ids().unwrap_or_default();
-        let [first, second, ..] = cores[..] else {
-            return;
-        };
-        let pinned = |core| {
-            let (ready, is_ready) = mpsc::channel();
-            let (end, ends) = mpsc::channel::<()>();
-            std::thread::spawn(move || {
-                ready.send(core_affinity::set_for_current(core)).unwrap();
-                let _ = ends.recv();
-            });
-            assert!(is_ready.recv().unwrap());
-            end
-        };
-        let _both_live = [first, second].map(pinned);
-        // There is this thread as well, which is not pinned.
-        assert!(imp::other_cpus_of_threads() >= 2);
     }
 }

@@ -1,0 +1,113 @@
+//! The spin itself: looks at the token again and again, for as long as the policy says.
+
+use super::process::{cpus, LONG_SPINS};
+use super::Policy;
+use crate::sync;
+use std::hint::spin_loop;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// How often a spin without a deadline looks before it reads the clock for the first time: 1 µs or so. A hand-over
+/// between two threads that run is over by then, and is spared the clock.
+const UNTIMED_TURNS: u32 = 24;
+
+/// What those turns are counted as, in nanoseconds.
+const UNTIMED: u32 = 1_000;
+
+/// How often it looks between two readings of the clock after that.
+const TIMED_TURNS: u32 = 8;
+
+/// For how many spin-loop hints it pauses between two looks, from then on.
+const PAUSE: u32 = 2;
+
+/// A spin that goes on for longer than this, in nanoseconds, is a long one: those leave one CPU free.
+const LONG: u32 = 5_000;
+
+/// A turn that takes longer than this, in nanoseconds, was interrupted by another thread on the same CPU, which may have
+/// been the waker.
+const INTERRUPTED: u32 = 200_000;
+
+/// How a spin ended, after how many nanoseconds.
+pub(crate) enum Spun {
+    Found(u32),
+    /// It found the token when it was no longer on the processor.
+    FoundInterrupted(u32),
+    Failed(u32),
+}
+
+/// Looks for about a microsecond; returns whether it took the token.
+///
+/// Out of line: unrolled, it would lie in the way of parkers that only sleep.
+#[inline(never)]
+pub(crate) fn spin_untimed(mut take: impl FnMut() -> bool) -> bool {
+    (0..UNTIMED_TURNS).any(|_| turn(&mut take, 1))
+}
+
+/// One look and, if the token is not there, a pause.
+#[inline]
+fn turn(take: &mut impl FnMut() -> bool, pause: u32) -> bool {
+    take() || {
+        (0..pause).for_each(|_| spin_loop());
+        false
+    }
+}
+
+/// Whether a spin can find anything, as far as that is known: not on a single CPU.
+fn may_spin(policy: &Policy) -> bool {
+    // A parker that learned to spin from a wake-up from another CPU has seen one.
+    (policy.knows_another_cpu() && sync::cpu().is_some()) || cpus() > 1
+}
+
+/// Spins for up to the policy's budget. `number` tells parkers apart. `untimed`: it has looked for the first microsecond.
+pub(crate) fn spin(
+    policy: &Policy,
+    number: usize,
+    deadline: Option<Instant>,
+    untimed: bool,
+    mut take: impl FnMut() -> bool,
+) -> Spun {
+    let budget = policy.spins_for();
+    if budget == 0 || !may_spin(policy) {
+        return Spun::Failed(if untimed { UNTIMED } else { 0 });
+    }
+    if deadline.is_none() && !untimed && spin_untimed(&mut take) {
+        return Spun::Found(0);
+    }
+    let before = if deadline.is_none() { UNTIMED } else { 0 };
+    let start = sync::now();
+    let left = deadline.map_or(u32::MAX, |deadline| nanos(deadline.saturating_duration_since(start)));
+    let budget = budget.saturating_sub(before).min(left);
+    let mut long = None;
+    let mut last = 0;
+    let mut pause = 1;
+    while last < budget {
+        if last >= LONG && long.is_none() {
+            let most = if policy.spin().is_adaptive() { cpus().max(2) - 1 } else { u32::MAX };
+            let now = micros(start + Duration::from_nanos(last.into()));
+            long = LONG_SPINS.begin(number, now, now.wrapping_add((budget - last) / 1_000 + 1), most);
+            if long.is_none() {
+                break;
+            }
+        }
+        let found = (0..TIMED_TURNS).any(|_| turn(&mut take, pause));
+        let time = nanos(sync::now() - start);
+        let interrupted = time - last > INTERRUPTED;
+        last = time;
+        match found {
+            true if interrupted => return Spun::FoundInterrupted(before + last),
+            true => return Spun::Found(before + last),
+            false => pause = PAUSE,
+        }
+    }
+    Spun::Failed(before + last)
+}
+
+/// A time in microseconds that begins anew every 71 minutes.
+fn micros(time: Instant) -> u32 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    time.saturating_duration_since(*START.get_or_init(|| time)).as_micros() as u32
+}
+
+fn nanos(duration: Duration) -> u32 {
+    u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
+}
