@@ -80,8 +80,9 @@ impl Spin {
     /// Where a wake-up came from the CPU that the parker slept on, the next park sleeps at once, as a spin might keep the
     /// waker from running; it spins again after a wake-up from another CPU. So a thread that is moved to a single CPU, or
     /// back, spins once too often, or sleeps once. Before its first wake-up, the parker goes by the number of CPUs that the
-    /// process had when one of its threads first asked; with one CPU it does not spin. Later changes of that number are not
-    /// noticed, but by wake-ups.
+    /// process had when one of its threads first asked; with one CPU it does not spin. Later changes of that number are
+    /// noticed by wake-ups only: not on systems other than Linux and Android, and not while each spin finds the token, as one
+    /// does on a single CPU that is longer than the time slice of the thread, a few milliseconds.
     ///
     /// **Under real-time priorities** (`SCHED_FIFO`, `SCHED_RR`) a spinning thread is not preempted by one of lower priority.
     /// If the waker is one and has no other CPU, each park delays it by the whole `limit`. Use [`off`](Spin::off) there.

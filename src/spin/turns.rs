@@ -23,8 +23,8 @@ const PAUSE: u32 = 2;
 /// A spin that goes on for longer than this, in nanoseconds, is a long one: those leave one CPU free.
 const LONG: u32 = 5_000;
 
-/// A turn that takes longer than this, in nanoseconds, was interrupted by another thread on the same CPU, which may have
-/// been the waker.
+/// Turns that take longer than this, in nanoseconds, were interrupted by another thread on the same CPU, which may have
+/// been the waker. An adaptive spin does not count such a success: with a high limit, it would go on like that on one CPU.
 const INTERRUPTED: u32 = 200_000;
 
 /// How a spin ended, after how many nanoseconds.
@@ -91,7 +91,7 @@ pub(crate) fn spin(
         }
         let found = (0..TIMED_TURNS).any(|_| turn(&mut take, pause));
         let time = nanos(sync::now() - start);
-        let interrupted = time - last > INTERRUPTED;
+        let interrupted = policy.spin().is_adaptive() && time - last > INTERRUPTED;
         last = time;
         match found {
             true if interrupted => return Spun::FoundInterrupted(before + last),
