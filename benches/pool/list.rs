@@ -16,7 +16,9 @@ const TOGETHER: &str = "ours, wake(n)";
 
 type Make = fn(usize) -> Box<dyn Pool>;
 
-const POOLS: [(&str, Kind, Make); 7] = [
+const POOLS: [(&str, Kind, Make); 8] = [
+    // The least that it can take to wake a thread.
+    ("one parker", Kind::Floor, |_| Box::new(OwnPool::<NotifyInTurn>::new(1, false))),
     ("ours", Kind::Ours, |workers| Box::new(OwnPool::<IdleSet>::new(workers, false))),
     (TOGETHER, Kind::Ours, |workers| Box::new(OwnPool::<IdleSet>::new(workers, true))),
     ("notify in turn", Kind::ByHand, |workers| Box::new(OwnPool::<NotifyInTurn>::new(workers, false))),
@@ -29,7 +31,9 @@ const POOLS: [(&str, Kind, Make); 7] = [
 /// What the tasks of a scenario come as.
 #[derive(Clone, Copy, PartialEq)]
 enum Pushed {
-    /// One by one.
+    /// One by one, as fast as possible.
+    Flood,
+    /// One after the other.
     Alone,
     /// Several at once, so that they can be announced at once.
     Together,
@@ -43,7 +47,13 @@ fn pools(
     slices: usize,
     slice: impl Fn(&dyn Pool) -> Vec<f64> + Copy + 'static,
 ) -> Scenario {
-    let pools = move || POOLS.into_iter().filter(move |pool| pushed == Pushed::Together || pool.0 != TOGETHER);
+    let pools = move || {
+        POOLS.into_iter().filter(move |(name, kind, _)| match (*name, *kind) {
+            (_, Kind::Floor) => pushed == Pushed::Alone,
+            (TOGETHER, _) => pushed == Pushed::Together,
+            _ => true,
+        })
+    };
     let entrants = pools().map(|(name, kind, _)| (name, kind)).collect();
     let start = move || {
         let turns = pools().map(|(name, kind, make)| {
@@ -64,27 +74,27 @@ pub fn scenarios() -> Vec<Scenario> {
         let one = |what: &str, goals: &[Goal]| (title(what), vec![row(title(what), 0, goals).in_chart()]);
 
         let (name, rows) = one("flood of 20,000 empty tasks: a task", &[peers(0.6), by_hand(1.0)]);
-        all.push(pools(name, workers, Pushed::Alone, rows, 16, |pool| flood(pool, 20_000, 0)));
+        all.push(pools(name, workers, Pushed::Flood, rows, 40, |pool| flood(pool, 20_000, 0)));
         let (name, rows) = one("flood of tasks of 1 µs: a task", &[peers(1.0), by_hand(1.05)]);
-        all.push(pools(name, workers, Pushed::Alone, rows, 16, |pool| flood(pool, 10_000, 1_000)));
+        all.push(pools(name, workers, Pushed::Flood, rows, 40, |pool| flood(pool, 10_000, 1_000)));
         for (what, pause, count) in [("100 µs", 100, 200), ("1 ms", 1_000, 50)] {
             let name = title(&format!("a task each {what}"));
             let rows = vec![
-                row(format!("{name}: latency"), 0, &[peers(0.5), by_hand(1.05)]).in_chart(),
+                row(format!("{name}: latency"), 0, &[peers(0.5).where_the_floor_is(), by_hand(1.05)]).in_chart(),
                 row(format!("{name}: CPU a task"), 1, &[peers(0.8), by_hand(1.05)]).in_chart(),
                 row(format!("{name}: voluntary switches a task"), 2, &[number(2.05), by_hand(1.05)]).unit(""),
             ];
             let slice = move |pool: &dyn Pool| trickle(pool, Duration::from_micros(pause), count);
-            all.push(pools(name, workers, Pushed::Alone, rows, 20, slice));
+            all.push(pools(name, workers, Pushed::Alone, rows, 40, slice));
         }
         let both =
             |peer: f64, hand: f64| [peers(peer), by_hand(hand), peers(peer).of(TOGETHER), by_hand(hand).of(TOGETHER)];
         let (name, rows) = one("burst of 8 tasks of 5 µs: a task", &both(1.05, 1.05));
-        all.push(pools(name, workers, Pushed::Together, rows, 24, |pool| bursts(pool, 8, 20)));
+        all.push(pools(name, workers, Pushed::Together, rows, 32, |pool| bursts(pool, 8, 20)));
         let (name, rows) = one("burst of 64 tasks of 5 µs: a task", &both(1.05, 1.05));
-        all.push(pools(name, workers, Pushed::Together, rows, 24, |pool| bursts(pool, 64, 20)));
+        all.push(pools(name, workers, Pushed::Together, rows, 32, |pool| bursts(pool, 64, 20)));
         let (name, rows) = one("tasks that wait for each other: all", &both(1.05, 1.05));
-        all.push(pools(name, workers, Pushed::Together, rows, 24, move |pool| meetings(pool, workers, 20)));
+        all.push(pools(name, workers, Pushed::Together, rows, 32, move |pool| meetings(pool, workers, 20)));
     }
     all
 }

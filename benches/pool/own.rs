@@ -1,7 +1,7 @@
-//! A pool of a shared queue, a queue for each worker, and a protocol that says who sleeps and who wakes whom.
+//! A pool of a shared queue and a protocol that says who sleeps and who wakes whom.
 
 use crate::pools::{Pool, Task};
-use crossbeam_deque::{Injector, Steal, Stealer, Worker as Queue};
+use crossbeam_deque::Injector;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -35,42 +35,23 @@ impl<P: Protocol> OwnPool<P> {
     pub fn new(workers: usize, together: bool) -> Self {
         let injector = Arc::new(Injector::new());
         let (protocol, workers) = P::new(workers);
-        let queues: Vec<Queue<Task>> = workers.iter().map(|_| Queue::new_fifo()).collect();
-        let stealers: Arc<[Stealer<Task>]> = queues.iter().map(Queue::stealer).collect();
-        let start = |((index, worker), queue)| {
-            let (injector, stealers, protocol) = (Arc::clone(&injector), Arc::clone(&stealers), protocol.clone());
+        let start = |worker| {
+            let injector = Arc::clone(&injector);
             thread::spawn(move || {
-                let find = || find(index, &queue, &injector, &stealers, &protocol);
-                while let Some(task) = P::next(&worker, find) {
+                while let Some(task) = P::next(&worker, || find(&injector)) {
                     task();
                 }
             })
         };
-        let threads = workers.into_iter().enumerate().zip(queues).map(start).collect();
+        let threads = workers.into_iter().map(start).collect();
         Self { injector, protocol, together, threads }
     }
 }
 
-/// The worker's own queue, the shared one, those of the others.
-fn find<P: Protocol>(
-    index: usize,
-    queue: &Queue<Task>,
-    injector: &Injector<Task>,
-    stealers: &[Stealer<Task>],
-    protocol: &P,
-) -> Option<Task> {
-    queue.pop().or_else(|| {
-        let others = || stealers[index + 1..].iter().chain(&stealers[..index]);
-        let steal = || -> Steal<Task> {
-            injector.steal_batch_and_pop(queue).or_else(|| others().map(Stealer::steal).collect())
-        };
-        let task = std::iter::repeat_with(steal).find(|steal| !steal.is_retry())?.success();
-        // The rest of a batch is visible to the others now. Those that looked for it meanwhile may be asleep again.
-        if !queue.is_empty() {
-            protocol.wake(queue.len());
-        }
-        task
-    })
+/// One task at a time. Whoever takes a batch must announce the rest of it, and pays for that on the way to the first task:
+/// with tasks of 5 µs, a wake-up costs as much as a task.
+fn find(injector: &Injector<Task>) -> Option<Task> {
+    std::iter::repeat_with(|| injector.steal()).find(|steal| !steal.is_retry())?.success()
 }
 
 impl<P: Protocol> Pool for OwnPool<P> {
