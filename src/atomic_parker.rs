@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// # Cost
 ///
 /// Taking a token that is there, and giving one to a parker on which nobody sleeps, are one atomic read-modify-write
-/// each: lock-free, without a system call, without a look at the clock.
+/// each. They are lock-free, make no system call and do not read the clock.
 ///
 /// # Sharing by raw pointer
 ///
@@ -102,7 +102,7 @@ impl<W> AtomicParker<W> {
     /// ```
     #[inline]
     pub fn try_park(&self) -> bool {
-        // A look first: polling an empty parker need not take the cache line from its unparkers.
+        // A load first: polling an empty parker need not take the cache line from its unparkers.
         self.state.peek() == ParkState::Notified && self.state.take()
     }
 
@@ -170,7 +170,7 @@ impl<W: Wait> AtomicParker<W> {
     ///
     /// Returns false only at or after the end of that time, never earlier, and a token that arrives together
     /// with it wins. A zero `timeout` does not sleep; one too large for the clock, as `Duration::MAX`, is for ever. If
-    /// the token is there, this is one atomic operation: no system call, no look at the clock. If it returns true,
+    /// the token is there, this is one atomic operation: no system call, and the clock is not read. If it returns true,
     /// it synchronizes with every `unpark` up to then.
     ///
     /// # Examples
@@ -275,8 +275,8 @@ impl<W: Wait> AtomicParker<W> {
 
     /// The slow path of every park: sleeps for the token, after the fast path found none.
     ///
-    /// Inlined into each kind of park, as the slow paths of this crate are into it, so that one without a deadline, of a
-    /// parker that does not look, runs through little code in one place: a thread that slept long finds all of it cold.
+    /// Inlined into each kind of park, and the slow paths of this crate into it. After a long sleep all code is cold, so a
+    /// park without a deadline should run through little of it, in one place.
     #[inline(always)]
     pub(crate) fn sleep(&self, deadline: Option<Instant>, sleepers: Sleepers) -> bool {
         let mut expired = sync::has_passed(deadline);
@@ -299,7 +299,7 @@ impl<W: Wait> AtomicParker<W> {
             if sleeper.left().is_none() && (expired || self.state.peek() == ParkState::Notified) {
                 sleeper.leave(false);
                 if sleepers == Sleepers::Any {
-                    // The slow path does not know who else sleeps: whoever does must look, and put PARKED back.
+                    // The slow path does not know who else sleeps: another sleeper must look, and put PARKED back.
                     self.wake_sleeper();
                 }
             }
@@ -321,8 +321,8 @@ pub(crate) enum Sleepers {
     Any,
 }
 
-/// On unwinding out of a `Wait`: puts a token that was taken before the panic back, and has another sleeper look in
-/// place of this one.
+/// On unwinding out of a `Wait`: puts back a token that was taken before the panic, and has another sleeper look, as the
+/// wake may have been for that one.
 struct PassOn<'a, W: Wait> {
     parker: &'a AtomicParker<W>,
     /// `None` once the token is taken and the sleep is over.
@@ -333,7 +333,7 @@ struct PassOn<'a, W: Wait> {
 impl<W: Wait> Drop for PassOn<'_, W> {
     fn drop(&mut self) {
         if self.sleeper.map_or(true, |sleeper| sleeper.left() == Some(true)) {
-            // Whoever was asleep gets the wake below.
+            // Another sleeper, if there is one, gets the wake below.
             self.parker.state.notify();
         } else {
             self.parker.state.abandon();

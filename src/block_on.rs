@@ -68,7 +68,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 ///
 /// # Cost
 ///
-/// As [`block_on`]; besides, it looks at the clock when it is called and after each wake-up.
+/// As [`block_on`]; besides, it reads the clock when it is called and after each wake-up.
 ///
 /// # Panics
 ///
@@ -95,9 +95,9 @@ impl<W: Wait + Send + Sync + 'static> Parker<W> {
     /// As [`block_on`], with a slow path, and a policy to spin, of your choice.
     ///
     /// The future's wakers are this parker's [`unparker`](Parker::unparker): a token from another source, also one that
-    /// is left from before, costs one needless poll. There is but one token. So whoever takes it within the poll, by a
-    /// park on this parker or by a `block_on` on it, takes the wake-up of this call, which may then sleep for ever; use
-    /// the free function there.
+    /// is left from before, costs one needless poll. There is but one token. A park on this
+    /// parker within the poll, or a `block_on` on it, takes the wake-up of this call, which may then sleep for ever. Use the
+    /// free function there.
     ///
     /// # Memory ordering
     ///

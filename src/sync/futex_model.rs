@@ -1,8 +1,8 @@
-//! A futex as the model checkers see it: a queue for each word, and a look at the word under its lock.
+//! A futex as the model checkers see it: a queue for each word, whose lock is held while the word is read.
 //!
 //! # Orderings
 //!
-//! Relaxed: what comes before the look is ordered by the lock of the kernel, and by that of the model.
+//! Relaxed: the lock of the queue orders what comes before the load, as the lock of the kernel does.
 
 use super::atomic::{AtomicU32, Ordering};
 use super::deadline_after;
@@ -30,7 +30,7 @@ fn key(word: &AtomicU32) -> usize {
     word as *const AtomicU32 as usize
 }
 
-/// The look of a futex of the models at its word.
+/// Reads the word, as the kernel does before it puts a thread to sleep.
 fn look_at(word: &AtomicU32) -> u32 {
     // Relaxed: what comes before it is ordered by the lock of the kernel, and by that of the model.
     word.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! The facade: std's primitives, or those of loom or shuttle. Nothing else in the crate knows which.
+//! The facade: the primitives of std, of loom or of shuttle. No other file depends on which.
 
 use std::time::Instant;
 
@@ -129,7 +129,7 @@ pub(crate) fn deadline_after(timeout: std::time::Duration) -> Option<Instant> {
 }
 
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
-/// Time, for those who model-check code that is built on this crate (`cfg(loom)` or `cfg(shuttle)` only).
+/// The time in a model, for model-checking code that is built on this crate (`cfg(loom)` or `cfg(shuttle)` only).
 pub mod model {
     /// Returns the present of this execution, as `Instant::now` does outside of models.
     ///
@@ -139,7 +139,7 @@ pub mod model {
         super::imp::now()
     }
 
-    /// Lets every deadline of this execution pass, for good, those of parks that begin later included.
+    /// Lets every deadline of this execution pass, for good, also those of parks that begin later.
     ///
     /// In a model the clock stands still, so that a timed park ends only with the token. Call this from a thread of the
     /// model to let the deadline race with the rest. It orders nothing, and cannot be taken back within an execution.

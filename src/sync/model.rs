@@ -42,8 +42,7 @@ impl Alarm {
     }
 }
 
-/// Stands still for those who learn from the time. Not a step of the model: whether a parker looks at it depends on what
-/// the executions before have taught the process.
+/// Stands still, and is no step of the model, as no model shall depend on how long something takes.
 pub(crate) fn clock() -> u32 {
     0
 }
@@ -74,8 +73,8 @@ pub(crate) fn advance_clock() {
     TIMED_CHANGED.notify_all();
 }
 
-/// The waits with a deadline, of all condition variables. They sleep until the clock is advanced: a thread that
-/// looks at it for ever is of no use to a model checker.
+/// The waits with a deadline, of all condition variables. They sleep until the clock is advanced: a
+/// model checker would follow a thread that polls the clock for ever.
 struct Timed {
     /// The address of the condition variable, and a number of their own.
     waits: Vec<(usize, usize)>,
@@ -130,7 +129,7 @@ impl Condvar {
     }
 
     pub(crate) fn notify_one(&self) {
-        // One with a deadline comes first: it may be about to leave, and std does not say who is notified.
+        // A waiter with a deadline comes first: it may be about to leave, and std does not say which waiter is notified.
         let mut timed = lock(&TIMED);
         let first = timed.waits.iter().position(|wait| wait.0 == self.address());
         let taken = first.map(|place| timed.waits.remove(place));

@@ -4,8 +4,7 @@ use std::fmt;
 
 /// A mutex and a condition variable: the default slow path.
 ///
-/// The same design as in the parkers of crossbeam and `parking`, and the document's parker behind a lock-free fast
-/// path. The mutex holds the number of sleepers. It is locked only by a thread that really goes to sleep and by a wake
+/// The parkers of crossbeam and `parking` sleep like this. The mutex holds the number of sleepers. It is locked only by a thread that really goes to sleep and by a wake
 /// that found one.
 ///
 /// It does not tell [keys](Key) apart: parkers that share one in an `Arc` all wake up for each other's tokens.

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 /// A futex: the kernel puts the thread to sleep on a word, without a lock (feature `futex`, Linux and Android).
 ///
-/// For one sleeper the shortest of the slow paths here: one system call to sleep, one to wake, and no lock. The word is
-/// the number of events of an event count (as described by Dmitry Vyukov): who wakes counts one up, and the kernel puts
-/// no thread to sleep that has seen another number. (After 2³² wakes between a look and a sleep it would be the same.)
-/// A count of the sleepers spares the system call where nobody sleeps.
+/// The shortest of the slow paths here: one system call to sleep, one to wake, and no lock. The word is the number of
+/// events of an event count (as described by Dmitry Vyukov). A waker counts one event more, and the kernel puts no thread to
+/// sleep that expects another number. (If 2³² wakes came between the two, a sleeper would miss them.) A count of the
+/// sleepers saves the system call while no thread sleeps.
 ///
-/// A wake wakes one sleeper. Sleepers do not say whether others stay behind, so with several of them on one
-/// [`AtomicParker`](crate::AtomicParker), each one that leaves wakes another, which looks and sleeps on.
+/// A wake wakes one sleeper. This slow path does not say whether others still sleep. So if several threads sleep on one
+/// [`AtomicParker`](crate::AtomicParker), each one that leaves wakes another, which looks at the token and sleeps on.
 ///
 /// It does not tell [keys](Key) apart: parkers that share one in an `Arc` all wake up for each other's tokens.
 ///
@@ -55,7 +55,7 @@ impl Wait for Futex {
             // Some 32-bit systems take no more than this; the parker calls again.
             let most = Duration::from_secs(i32::MAX as u64);
             let timeout = sleeper.timeout().and_then(|timeout| Timespec::try_from(timeout.min(most)).ok());
-            // All that it can come back with, a wake, an event, a signal, the end of time, is a reason to look again.
+            // Each way back, be it a wake, another number, a signal or the end of time, is a reason to look again.
             let _ = futex::wait(self.count.word(), Flags::PRIVATE, seen, timeout.as_ref());
         }
         self.count.exit();

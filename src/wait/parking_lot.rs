@@ -8,9 +8,8 @@ use crate::sync::parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
 
 /// The queues of `parking_lot_core`: a slow path of no size, for a parker of one byte (feature `parking_lot`).
 ///
-/// Its sleepers queue under the address of the parker's state. A sleeper learns from the queue whether others are
-/// behind it: when it times out, from the callback that `parking_lot_core` runs for that; when it was woken, from a
-/// second look at the queue.
+/// Its sleepers queue under the address of the parker's state. The queue says whether others are still asleep: a sleeper
+/// that times out learns it from the callback that `parking_lot_core` runs then, and a woken one asks the queue again.
 ///
 /// # Examples
 ///
