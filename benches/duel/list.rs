@@ -4,7 +4,7 @@ use crate::crowd::{fan_out, ring};
 use crate::hand_over::{beside_busy_threads, load, round_trip, token};
 use crate::parks::{Erased, Gaps, Parks, CPU, CPU_OF_BOTH, LATENCY};
 use atomic_parker_benches::block_on::{over_signal, BlockOn};
-use atomic_parker_benches::contenders::Contender;
+use atomic_parker_benches::contenders::{Contender, OursUpTo50};
 use atomic_parker_benches::place::Place;
 use atomic_parker_benches::rows::{floor, peers, row, Goal, Heading, Kind};
 use atomic_parker_benches::runner::{in_turn, Scenario, Slice, Turn};
@@ -58,6 +58,7 @@ fn round_trips(name: &str, place: Place, slices: usize, goals: &[Goal], parallel
 const PARALLEL: [Goal; 2] = [peers(0.005).where_the_floor_is(), floor(1.3)];
 
 fn parks(name: &str, parks: Parks, slices: usize, with_floor: bool, rows: Vec<Heading>) -> Scenario {
+    let up_to_50 = rows.iter().flat_map(|row| &row.goals).any(|goal| goal.of == OursUpTo50::NAME);
     let contenders = move || {
         let mut all: Vec<Erased> = Vec::new();
         for_each_contender!(C => all.push(Erased::new::<C>()));
@@ -67,6 +68,9 @@ fn parks(name: &str, parks: Parks, slices: usize, with_floor: bool, rows: Vec<He
             Kind::Ours => one.name == "ours",
             Kind::Document | Kind::ByHand => false,
         });
+        if up_to_50 {
+            all.push(Erased::new::<OursUpTo50>());
+        }
         all
     };
     let entrants = contenders().iter().map(|one| (one.name, one.kind)).collect();
@@ -91,13 +95,17 @@ fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
         _ if micros <= 3.0 => 0.05,
         _ => 1.05,
     };
-    let mut rows = vec![row(format!("{what}: latency"), LATENCY, &[peers(latency).where_the_floor_is()])];
+    let mut latencies = vec![peers(latency).where_the_floor_is()];
+    if !poisson && (micros == 10.0 || micros == 20.0) {
+        latencies.push(peers(0.02).where_the_floor_is().of(OursUpTo50::NAME));
+    }
+    let mut rows = vec![row(format!("{what}: latency"), LATENCY, &latencies)];
     // Half a microsecond is a row for the latency only.
     if micros >= 1.0 {
         rows.push(row(format!("{what}: CPU a park"), CPU, &[peers(cpu)]));
         rows.push(row(format!("{what}: CPU a park and unpark"), CPU_OF_BOTH, &[peers(cpu)]));
     }
-    if micros == 2.0 || micros == 20.0 || micros == 200.0 {
+    if !poisson && (micros == 2.0 || micros == 20.0 || micros == 200.0) {
         rows = rows.into_iter().map(|row| if row.value == CPU_OF_BOTH { row } else { row.in_chart() }).collect();
     }
     all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false }, 6, true, rows));

@@ -225,6 +225,10 @@ parkers! {
         TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     OursCondvarOff: Ours, "ours, no spin", Ours, atomic_parker::Unparker, ours(Ours::new().with_spin(Spin::off())),
         TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
+    // Beside the others only where it is asked for.
+    OursUpTo50: Ours, "ours, up to 50 µs", Ours, atomic_parker::Unparker,
+        ours(Ours::new().with_spin(Spin::adaptive_up_to(Duration::from_micros(50)))),
+        TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     OursFutex: Ours, "ours, futex", Ours<wait::Futex>, atomic_parker::Unparker<wait::Futex>,
         ours(Ours::with_wait(Default::default())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
