@@ -108,7 +108,7 @@ fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
     if !poisson && (micros == 2.0 || micros == 20.0 || micros == 200.0) {
         rows = rows.into_iter().map(|row| if row.value == CPU_OF_BOTH { row } else { row.in_chart() }).collect();
     }
-    all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false }, 6, true, rows));
+    all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false }, 10, true, rows));
 }
 
 fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
@@ -123,7 +123,7 @@ fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
         row("2 µs and 5 ms in turn: CPU a park", CPU, &[peers(1.1)]),
     ];
     let gaps = Gaps::InTurn(2_000, 5_000_000);
-    all.push(parks("short and long", Parks { place, gaps, a_turn: 20, turns: 6, fresh: false }, 8, false, rows));
+    all.push(parks("short and long", Parks { place, gaps, a_turn: 20, turns: 6, fresh: false }, 16, false, rows));
     let rows = vec![row("block_on, round trip, two cores", 0, &[peers(0.01).where_the_floor_is()]).in_chart()];
     all.push(each_in_turn("block_on, round trip", rows, 12, move || {
         let mut turns = Vec::new();
@@ -162,21 +162,21 @@ fn anywhere(place: Place, all: &mut Vec<Scenario>) {
     loaded.start = after_load(loaded.start);
     all.push(loaded);
     let rows = vec![row("ring of 8 threads, one token: a hop", 0, &[peers(1.05)]).in_chart()];
-    all.push(each_in_turn("ring", rows, 48, || turns!(false, C => Box::new(|| vec![ring::<C>()]))));
+    all.push(each_in_turn("ring", rows, 72, || turns!(false, C => Box::new(|| vec![ring::<C>()]))));
     let rows = vec![row("one wakes 8 and waits for them", 0, &[peers(1.05)]).in_chart()];
-    all.push(each_in_turn("fan out", rows, 36, || turns!(false, C => Box::new(|| vec![fan_out::<C>()]))));
+    all.push(each_in_turn("fan out", rows, 72, || turns!(false, C => Box::new(|| vec![fan_out::<C>()]))));
     for (what, nanos, turns) in [("every 500 µs", 500_000, 24), ("every 5 ms", 5_000_000, 12)] {
         let rows = vec![
             row(format!("{what}: latency"), LATENCY, &[]),
             row(format!("{what}: CPU a park"), CPU, &[peers(1.05)]).in_chart(),
         ];
-        let parks_ = Parks { place, gaps: Gaps::Asleep(nanos), a_turn: 10, turns, fresh: false };
-        all.push(parks(what, parks_, 6, false, rows));
+        let long_waits = Parks { place, gaps: Gaps::Asleep(nanos), a_turn: 10, turns, fresh: false };
+        all.push(parks(what, long_waits, 12, false, rows));
     }
     let rows = vec![
         row("parkers of ten parks, every 500 µs: latency", LATENCY, &[]),
         row("parkers of ten parks, every 500 µs: CPU a park", CPU, &[peers(1.1)]).in_chart(),
     ];
     let young = Parks { place, gaps: Gaps::Asleep(500_000), a_turn: 10, turns: 24, fresh: true };
-    all.push(parks("parkers of ten parks", young, 6, false, rows));
+    all.push(parks("parkers of ten parks", young, 12, false, rows));
 }

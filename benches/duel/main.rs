@@ -1,4 +1,4 @@
-//! Parkers in turn, held against goals: `cargo bench -p atomic-parker-benches --bench duel`, about six minutes.
+//! Parkers in turn, held against goals: `cargo bench -p atomic-parker-benches --bench duel`, about four minutes.
 //!
 //! A ratio is against the best peer of its row: the one of crossbeam, `parking` and std with the lowest median. It is the
 //! median over slices in which all were measured right after each other; the interval holds it with 95 %. A row is reported
