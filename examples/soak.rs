@@ -2,6 +2,10 @@
 //!
 //! It does what the stress tests do, and panics as they do. With `--features futex,parking_lot` on these slow paths
 //! too.
+//!
+//! Each line of the table is an account: `set` = `taken` + `left`. A token that is lost, or taken twice, breaks the sum;
+//! a thread that is not woken keeps the run from ending. Good figures: the run ends, the last line is a sum that is right,
+//! and in each line all but `left` are in the hundreds at least, so that every kind of call has been at work.
 
 // Each example and test uses a part of these.
 #[cfg(not(any(loom, shuttle)))]
@@ -76,11 +80,20 @@ mod soak {
             rounds += 1;
         }
 
-        println!("{:<24} {:>12} {:>12} {:>12} {:>12}", "slow path", "tokens set", "taken", "coalesced", "timed out");
+        println!("slow path                         set        taken         left    coalesced    timed out");
+        let mut sum = Tally::default();
         for Subject { name, tally, .. } in &subjects {
-            let Tally { set, taken, coalesced, timed_out } = tally;
-            println!("{name:<24} {set:>12} {taken:>12} {coalesced:>12} {timed_out:>12}");
+            print_row(name, tally);
+            sum += *tally;
         }
-        println!("{rounds} rounds in {:.0?}: every token accounted for, every thread came home", start.elapsed());
+        print_row("sum", &sum);
+        let Tally { set, taken, left, .. } = sum;
+        assert_eq!(set, taken + left, "tokens set, and tokens taken or left");
+        println!("{rounds} rounds in {:.0?}: {set} set = {taken} taken + {left} left", start.elapsed());
+    }
+
+    fn print_row(name: &str, tally: &Tally) {
+        let Tally { set, taken, left, coalesced, timed_out } = tally;
+        println!("{name:<24} {set:>12} {taken:>12} {left:>12} {coalesced:>12} {timed_out:>12}");
     }
 }

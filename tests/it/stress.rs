@@ -16,6 +16,8 @@ pub struct Tally {
     pub coalesced: u64,
     /// Tokens taken by a park of any kind.
     pub taken: u64,
+    /// Tokens that were there at the end of a round, when every thread had come home.
+    pub left: u64,
     /// Parks that gave up at their deadline.
     pub timed_out: u64,
 }
@@ -25,6 +27,7 @@ impl AddAssign for Tally {
         self.set += other.set;
         self.coalesced += other.coalesced;
         self.taken += other.taken;
+        self.left += other.left;
         self.timed_out += other.timed_out;
     }
 }
@@ -69,8 +72,8 @@ fn account<W: Slow>(parkers: usize, steps: u32, step: Step<W>) -> Tally {
 
     let mut sum = Tally::default();
     parking.chain(unparking).map(home).for_each(|tally| sum += tally);
-    let left = u64::from(parker.try_park());
-    assert_eq!(sum.set, sum.taken + left, "tokens set, and tokens taken or left: {sum:?}");
+    sum.left = parker.try_park().into();
+    assert_eq!(sum.set, sum.taken + sum.left, "tokens set, and tokens taken or left: {sum:?}");
     assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps any more");
     sum
 }

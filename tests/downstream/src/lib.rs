@@ -1,6 +1,6 @@
-//! A toy executor with one worker, on a `Parker` and its `Unparker`s, that runs on std and on loom alike.
+//! A toy executor on [`atomic_parker::idle`], with any number of workers, that runs on std and on loom alike.
 
-use atomic_parker::{Parker, Unparker};
+use atomic_parker::idle::{self, Idle, Next};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -21,97 +21,91 @@ use sync::Mutex;
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-struct Queue {
+struct Shared {
     ready: Mutex<VecDeque<Arc<Task>>>,
-    unparker: Unparker,
+    idle: Idle,
 }
 
 struct Task {
     /// Gone when it is done.
     job: Mutex<Option<Job>>,
-    queue: Arc<Queue>,
+    shared: Arc<Shared>,
 }
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        let queue = self.queue.clone();
-        queue.ready.lock().unwrap().push_back(self);
-        queue.unparker.unpark();
+        let shared = self.shared.clone();
+        shared.ready.lock().unwrap().push_back(self);
+        shared.idle.wake_one();
     }
 }
 
-/// Gives work to a [`Worker`].
+impl Task {
+    /// Returns whether the job is done now. It is not if it waits, or was done before.
+    fn poll(self: Arc<Self>) -> bool {
+        let waker = Waker::from(self.clone());
+        let mut job = self.job.lock().unwrap();
+        let done = job.as_mut().is_some_and(|job| job.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+        if done {
+            *job = None;
+        }
+        done
+    }
+}
+
+/// Gives work to the workers.
 #[derive(Clone)]
-pub struct Spawner(Arc<Queue>);
+pub struct Spawner(Arc<Shared>);
 
 impl Spawner {
     pub fn spawn(&self, job: impl Future<Output = ()> + Send + 'static) {
-        Arc::new(Task { job: Mutex::new(Some(Box::pin(job))), queue: self.0.clone() }).wake();
+        Arc::new(Task { job: Mutex::new(Some(Box::pin(job))), shared: self.0.clone() }).wake();
     }
 
     pub fn backlog(&self) -> usize {
         self.0.ready.lock().unwrap().len()
     }
+
+    /// Ends the workers, once nothing is left to poll.
+    pub fn close(&self) {
+        self.0.idle.close();
+    }
 }
 
 /// Runs what is spawned, on the thread that calls it.
 pub struct Worker {
-    queue: Arc<Queue>,
-    parker: Parker,
+    worker: idle::Worker,
+    shared: Arc<Shared>,
+}
+
+pub fn executor(workers: usize) -> (Spawner, Vec<Worker>) {
+    let (idle, workers) = Idle::new(workers);
+    let shared = Arc::new(Shared { ready: Mutex::default(), idle });
+    let workers = workers.into_iter().map(|worker| Worker { worker, shared: shared.clone() }).collect();
+    (Spawner(shared), workers)
 }
 
 impl Worker {
-    pub fn new() -> Self {
-        let parker = Parker::new();
-        Worker { queue: Arc::new(Queue { ready: Mutex::default(), unparker: parker.unparker() }), parker }
+    fn find(&self) -> Option<Arc<Task>> {
+        self.shared.ready.lock().unwrap().pop_front()
     }
 
-    pub fn spawner(&self) -> Spawner {
-        Spawner(self.queue.clone())
-    }
-
-    /// Polls until so many jobs are done.
-    pub fn run(&self, jobs: usize) {
+    /// Polls until the spawner is closed; returns how many jobs this worker finished.
+    pub fn run(&self) -> usize {
         let mut done = 0;
-        while done < jobs {
-            match self.poll_one() {
-                Some(finished) => done += usize::from(finished),
-                None => self.parker.park(),
-            }
+        while let Some(task) = self.worker.next(|| self.find()) {
+            done += usize::from(task.poll());
         }
+        done
     }
 
-    /// Polls until there was nothing to do for so long; returns how many jobs are done.
+    /// Polls until there was nothing to do for so long; returns how many jobs this worker finished.
     pub fn run_until_idle(&self, patience: Duration) -> usize {
         let mut done = 0;
-        loop {
-            match self.poll_one() {
-                Some(finished) => done += usize::from(finished),
-                None if self.parker.park_timeout(patience) => {}
-                None => return done,
-            }
+        while let Next::Work(task) = self.worker.next_timeout(patience, || self.find()) {
+            done += usize::from(task.poll());
         }
-    }
-
-    /// Polls the next task, if there is one, and returns whether it is done.
-    fn poll_one(&self) -> Option<bool> {
-        let task = self.queue.ready.lock().unwrap().pop_front()?;
-        let waker = Waker::from(task.clone());
-        let mut job = task.job.lock().unwrap();
-        let Some(future) = job.as_mut() else {
-            return Some(false);
-        };
-        let finished = future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
-        if finished {
-            *job = None;
-        }
-        Some(finished)
-    }
-}
-
-impl Default for Worker {
-    fn default() -> Self {
-        Worker::new()
+        done
     }
 }
 

@@ -1,7 +1,8 @@
-//! The same tests on std, and under loom in every interleaving with up to three preemptions.
+//! The same tests on std, and under loom in every interleaving with up to two preemptions.
 
+use atomic_parker::AtomicParker;
 use downstream::sync::thread;
-use downstream::{Event, Worker};
+use downstream::{executor, Event, Spawner, Worker};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 #[cfg(all(loom, feature = "loom"))]
 fn explore(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(2);
     builder.check(model);
 }
 
@@ -24,51 +25,102 @@ fn let_deadlines_pass() {
     atomic_parker::model::advance_clock();
 }
 
-/// Jobs that are spawned while the worker goes to sleep are run.
+/// Runs the first worker here and the others on threads of their own; returns how many jobs they finished together.
+fn run(workers: Vec<Worker>) -> usize {
+    let mut workers = workers.into_iter();
+    let here = workers.next().unwrap();
+    let others: Vec<_> = workers.map(|worker| thread::spawn(move || worker.run())).collect();
+    here.run() + others.into_iter().map(|worker| worker.join().unwrap()).sum::<usize>()
+}
+
+/// Counts down, and closes at zero.
+#[derive(Clone)]
+struct CloseAfter(Arc<AtomicUsize>, Spawner);
+
+impl CloseAfter {
+    fn new(jobs: usize, spawner: &Spawner) -> Self {
+        Self(Arc::new(AtomicUsize::new(jobs)), spawner.clone())
+    }
+
+    fn done(&self) {
+        if self.0.fetch_sub(1, Relaxed) == 1 {
+            self.1.close();
+        }
+    }
+}
+
+/// Each job blocks its worker until the other one runs. So no worker may sleep while a job is left.
 #[test]
-fn no_job_is_forgotten() {
+fn jobs_that_wait_for_each_other_both_run() {
     explore(|| {
-        let worker = Worker::new();
-        let spawners =
-            [worker.spawner(), worker.spawner()].map(|spawner| thread::spawn(move || spawner.spawn(async {})));
-        worker.run(2);
-        spawners.into_iter().for_each(|spawner| spawner.join().unwrap());
+        let (spawner, workers) = executor(2);
+        let parkers = Arc::new([AtomicParker::new(), AtomicParker::new()]);
+        let end = CloseAfter::new(2, &spawner);
+        let outside = thread::spawn(move || {
+            for me in 0..2 {
+                let (parkers, end) = (parkers.clone(), end.clone());
+                spawner.spawn(async move {
+                    parkers[1 - me].unpark();
+                    parkers[me].park();
+                    end.done();
+                });
+            }
+        });
+        assert_eq!(run(workers), 2);
+        outside.join().unwrap();
     });
 }
 
-/// A job that waits is woken by the thread that it waits for.
+/// A job that waits is woken by a thread outside.
 #[test]
 fn no_wake_up_is_lost() {
     explore(|| {
-        let worker = Worker::new();
+        let (spawner, workers) = executor(2);
         let event = Event::default();
-        worker.spawner().spawn(event.clone());
-        let other = thread::spawn(move || event.happen());
-        worker.run(1);
-        other.join().unwrap();
+        let end = CloseAfter::new(1, &spawner);
+        spawner.spawn({
+            let event = event.clone();
+            async move {
+                event.await;
+                end.done();
+            }
+        });
+        let outside = thread::spawn(move || event.happen());
+        assert_eq!(run(workers), 1);
+        outside.join().unwrap();
     });
 }
 
-/// A worker that has lost its patience leaves nothing half-done: the job is done or still in the queue.
+/// What was spawned before the end is run.
+#[test]
+fn the_end_loses_no_job() {
+    explore(|| {
+        let (spawner, workers) = executor(2);
+        let outside = thread::spawn(move || {
+            spawner.spawn(async {});
+            spawner.close();
+        });
+        assert_eq!(run(workers), 1);
+        outside.join().unwrap();
+    });
+}
+
+/// A worker that was idle for too long leaves nothing half-done: the job is done or still in the queue.
 #[test]
 fn patience_ends() {
     explore(|| {
-        let worker = Worker::new();
-        let done = Arc::new(AtomicUsize::new(0));
-        let spawner = {
-            let (spawner, done) = (worker.spawner(), done.clone());
-            thread::spawn(move || {
-                spawner.spawn(async move {
-                    done.fetch_add(1, Relaxed);
-                });
+        let (spawner, workers) = executor(1);
+        let outside = thread::spawn({
+            let spawner = spawner.clone();
+            move || {
+                spawner.spawn(async {});
                 let_deadlines_pass();
-            })
-        };
-        let finished = worker.run_until_idle(Duration::from_micros(100));
-        spawner.join().unwrap();
-        assert_eq!(finished + worker.spawner().backlog(), 1);
-        assert_eq!(done.load(Relaxed), finished);
+            }
+        });
+        let done = workers[0].run_until_idle(Duration::from_micros(100));
+        outside.join().unwrap();
+        assert_eq!(done + spawner.backlog(), 1);
         // What came too late is run by the next call.
-        assert_eq!(worker.run_until_idle(Duration::ZERO) + finished, 1);
+        assert_eq!(workers[0].run_until_idle(Duration::ZERO) + done, 1);
     });
 }
