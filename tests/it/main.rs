@@ -10,6 +10,8 @@ mod model;
 #[cfg(all(unix, not(miri)))]
 mod signals;
 mod spin;
+#[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android"), not(miri)))]
+mod storm;
 mod stress;
 mod suite;
 mod support;
