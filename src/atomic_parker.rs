@@ -332,7 +332,7 @@ struct PassOn<'a, W: Wait> {
 
 impl<W: Wait> Drop for PassOn<'_, W> {
     fn drop(&mut self) {
-        if self.sleeper.map_or(true, |sleeper| sleeper.left() == Some(true)) {
+        if self.sleeper.is_none_or(|sleeper| sleeper.left() == Some(true)) {
             // Another sleeper, if there is one, gets the wake below.
             self.parker.state.notify();
         } else {

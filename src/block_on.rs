@@ -245,6 +245,7 @@ impl Pair {
 sync::local! {
     /// The pairs that no call on this thread uses. A call returns its pair before the call around it does, so the next
     /// call at the same depth gets the same pair.
+    #[allow(clippy::missing_const_for_thread_local)] // the macro of loom knows no `const`
     static UNUSED: RefCell<Vec<Rc<Pair>>> = RefCell::new(Vec::new());
 }
 

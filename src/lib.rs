@@ -1,54 +1,97 @@
-//! A thread parker whose whole protocol is one atomic byte, with a slow path you can swap.
+//! The sleep layer of an executor: a thread parker whose whole protocol is one atomic byte, and an idle set that decides
+//! which worker to wake.
 //!
 //! A *parker* holds a token. [`park`](Parker::park) sleeps until the token is there and takes it,
-//! [`unpark`](Unparker::unpark) sets it. It is what an executor puts its idle threads to sleep with.
+//! [`unpark`](Unparker::unpark) sets it.
 //!
-//! [`std::thread::park`] is not safe for that. Its token belongs to the thread, so any library that parks in between
-//! can eat it, and the wake-up is lost. A parker of this crate belongs to you: nobody else can take its token.
+//! [`std::thread::park`] is not safe to build on. Its token belongs to the thread, so any library that parks in between
+//! can take it, and the wake-up is lost. The token of a parker belongs to that parker alone.
 //!
 //! ```
 //! let (parker, unparker) = atomic_parker::pair();
 //!
 //! let worker = std::thread::spawn(move || {
-//!     parker.park(); // sleeps until somebody calls `unpark`, or returns at once if somebody has
+//!     parker.park(); // sleeps until the token is there; returns at once if it is there already
 //! });
 //!
 //! unparker.unpark();
 //! worker.join().unwrap();
 //! ```
 //!
+//! An *idle set* puts the workers of a pool to sleep and wakes them: no worker sleeps while work waits, and no more
+//! workers wake than have work.
+//!
+//! ```
+//! use atomic_parker::idle::Idle;
+//! use std::sync::{Arc, Mutex};
+//!
+//! let queue = Arc::new(Mutex::new(Vec::new()));
+//! let (idle, workers) = Idle::new(2);
+//! let threads: Vec<_> = workers
+//!     .into_iter()
+//!     .map(|worker| {
+//!         let queue = queue.clone();
+//!         std::thread::spawn(move || {
+//!             let find = || queue.lock().unwrap().pop();
+//!             std::iter::from_fn(|| worker.next(find)).sum::<u32>()
+//!         })
+//!     })
+//!     .collect();
+//!
+//! for task in 1..=10 {
+//!     queue.lock().unwrap().push(task); // first make the work visible,
+//!     idle.wake_one(); // then say so
+//! }
+//! idle.close(); // `next` returns `None` once there is nothing left to find
+//! let sum: u32 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+//! assert_eq!(sum, 55);
+//! ```
+//!
 //! # Which type
 //!
-//! - [`Parker`] and [`Unparker`] if one thread sleeps, as in an executor's worker: one owner, any number of handles.
-//!   They have the names and meanings of crossbeam's `Parker` and of `parking`.
-//! - [`AtomicParker`] if you place it yourself, in a `static`, a struct or an `Arc`, or if several threads sleep on it.
-//! - [`block_on`] if you want to run a future on this thread, and nothing more.
+//! | type | for |
+//! | --- | --- |
+//! | [`Parker`] and [`Unparker`] | one thread that sleeps, and any number of handles that wake it; the names and meanings are those of crossbeam's `Parker` and of `parking` |
+//! | [`AtomicParker`] | a parker in a `static`, in a struct or in an `Arc`, or one on which several threads sleep |
+//! | [`idle::Idle`] and [`idle::Worker`] | the workers of a pool or an executor |
+//! | [`block_on`] | running a future on this thread |
 //!
 //! # Guarantees
 //!
 //! 1. An `unpark` before a park is not lost. Any number of `unpark`s before a park make one token.
-//! 2. No spurious return, ever. A timed park returns false only at or after its deadline, and a token that arrives
-//!    together with the deadline wins.
+//! 2. No park returns without a reason. `park` returns only with the token. A timed park returns false only at or after its
+//!    deadline, and a token that arrives together with the deadline wins.
 //! 3. Every `unpark` before the token is consumed, the coalesced ones too, happens-before the return of the park that
 //!    consumes it.
 //! 4. Several threads may park on one [`AtomicParker`]: each token releases exactly one, and none is forgotten.
-//! 5. `unpark` is lock-free, and makes no system call unless it finds somebody asleep. A park that finds the token
-//!    makes none either, and does not read the clock.
-//! 6. Nothing here panics on its own account. `Duration::MAX` is for ever, a deadline in the past is now.
+//! 5. The fast paths take no lock, make no system call and read no clock: an `unpark` that finds no thread asleep, and a
+//!    park that finds the token.
+//! 6. Nothing here panics on its own account, with one exception: [`Worker::next`](idle::Worker::next) within `find` of
+//!    the same worker. `Duration::MAX` is for ever, a deadline in the past is now, a poisoned lock means nothing.
 //! 7. `unpark` never touches memory that its handle does not keep alive; see
-//!    [`AtomicParker`](AtomicParker#sharing-by-raw-pointer) for what that leaves to you.
+//!    [`AtomicParker`](AtomicParker#sharing-by-raw-pointer) for what that leaves to the user of raw pointers.
+//! 8. On the slow path `Futex`, `unpark` may be called in a signal handler, also in one that interrupts the sleeping thread
+//!    itself. On the others it may not, as it may take a lock there.
+//! 9. After `fork`, a parker that the child creates works as in a fresh process.
+//! 10. No worker of an idle set sleeps while announced work waits; see [`idle`].
 //!
 //! # The slow path
 //!
-//! How a thread sleeps is the type parameter `W`: a mutex and a condition variable by default, a bare
-//! futex on Linux and Android, the queues of `parking_lot_core` for a parker of one byte, or your own event loop. See
-//! [`wait`].
+//! How a thread sleeps is the type parameter `W`: a mutex and a condition variable by default, a futex on Linux and
+//! Android, the queues of `parking_lot_core` for a parker of one byte, or an event loop of your own. See [`wait`].
 //!
 //! # Spinning
 //!
-//! A [`Parker`] looks at its token for a moment before it sleeps, where it has learned that this pays. That makes
-//! hand-offs between two cores some hundred times faster. [`Spin`] says how, and how to turn it off. An
-//! [`AtomicParker`], which has nowhere to keep what it learns, never looks.
+//! A [`Parker`] spins for a moment before it sleeps, where that has paid before. Then a hand-over between two CPUs
+//! takes a tenth of a microsecond in place of tens of microseconds. [`Spin`] says what that costs at most, and how to turn
+//! it off. An [`AtomicParker`] never spins.
+//!
+//! # Fork
+//!
+//! A child of `fork` inherits the memory of its parent, but only the thread that called `fork`. A parker that the child
+//! creates works. A parker from before keeps its token; if another thread of the parent was asleep on it, the child's copy
+//! still says so, and an `unpark` there makes one needless wake. A slow path with a lock may have been copied while the
+//! lock was held, as all locks may.
 //!
 //! # Model checking
 //!
@@ -67,21 +110,28 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release --features loom
 //! ```
 //!
-//! In a model, [`AtomicParker::new`] and the like are not `const`, parkers never look before they sleep, and the clock
-//! stands still until the model calls `atomic_parker::model::advance_clock`, which lets all deadlines pass.
-//! `ParkingLot` and `Futex` run on a model of the queues of `parking_lot_core`. loom does not see the counts of `Arc`,
-//! real futexes, real time, or what a processor does beyond the C11 memory model as loom knows it. With `--cfg shuttle`
-//! and the feature `shuttle`, the same holds for shuttle. Either feature without its `--cfg` changes nothing.
+//! In a model, [`AtomicParker::new`] and the like are not `const`, parkers never spin, and the clock stands still until the
+//! model calls `atomic_parker::model::advance_clock`, which lets all deadlines pass. `atomic_parker::model::now` is the
+//! time in the model. `ParkingLot` and `Futex` run on a model of the queues of `parking_lot_core`. loom does not see the
+//! counts of `Arc`, real futexes, real time, or what a processor does beyond the C11 memory model as loom knows it. With
+//! `--cfg shuttle` and the feature `shuttle`, the same holds for shuttle. Either feature without its `--cfg` changes
+//! nothing.
 //!
 //! # Features
 //!
 //! None is on by default: `futex` for `wait::Futex`, `parking_lot` for `wait::ParkingLot`, and `loom` and `shuttle` as
 //! above.
+//!
+//! # More
+//!
+//! [`docs`] has a page on each of these: the protocol of the parker, that of the idle set, spinning, and moving over from
+//! another parker.
 #![deny(unsafe_code, missing_docs, missing_debug_implementations, rust_2018_idioms)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod atomic_parker;
 mod block_on;
+pub mod docs;
 pub mod idle;
 mod pair;
 mod spin;

@@ -1,181 +1,275 @@
-//! One word of the idle set: which workers sleep, how many search, and whether a wake is owed.
+//! The words of the idle set: which workers sleep, how many search, and whether a searcher owes a wake.
 //!
-//! # Transitions
+//! The *head* holds two counts and a flag. The other words hold one bit for each worker. A worker whose bit is set
+//! sleeps, or looks for the last time before it does. Whoever clears the bit of another worker has *claimed* it.
 //!
-//! A worker is *active*, *asleep* (its bit is set) or *searching* (it was woken, and has not yet said what came of it).
+//! | part of the head | meaning |
+//! | --- | --- |
+//! | idle | workers that sleep or search; never less than the bits that are set |
+//! | searching | *searches*: claimed workers that have not finished their look, and callers that are choosing a worker |
+//! | OWED | work was announced during a search, so the last search must start another one if it finds something |
 //!
-//! | method | called by | asleep | searching | OWED |
-//! | --- | --- | --- | --- | --- |
-//! | [`sign`](Word::sign), active | a worker whose look failed | + this worker | | |
-//! | [`sign`](Word::sign), searching | the same, after a wake | + this worker | − 1 | the last searcher takes it along |
-//! | [`withdraw`](Word::withdraw) | a worker that stays awake after all | − this worker, if its bit is still set | | |
-//! | [`stop_searching`](Word::stop_searching) | a woken worker that found work, or ends | | − 1 | the last searcher takes it along |
-//! | [`claim`](Word::claim) | a waker, if no worker searches | − one worker | + 1 | set, if the caller passes on an owed wake |
-//! | [`owe`](Word::owe) | a waker, if a worker searches | | | set |
-//! | [`claim_worker`](Word::claim_worker), [`claim_many`](Word::claim_many) | a waker of certain, or of several workers | − these workers | + as many | |
+//! | transition | by | head | bits, and then |
+//! | --- | --- | --- | --- |
+//! | `nobody_idle` | an announcement | read | fence before it |
+//! | `request` | an announcement | idle is 0: nothing. Searches: set OWED. Else searching + 1 | `send` |
+//! | `send` | the owner of a search | | clear the lowest bit: that worker has the search now |
+//! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED, fence, try again. Else searching - 1 | |
+//! | `claim` | `wake_worker`, `wake`, `close` | searching + 1 | clear a certain bit; `send` if it is not set |
+//! | `sign` | a worker without work | busy: idle + 1. Searching: searching - 1; the last one takes OWED along | set the bit, fence |
+//! | `retract` | a signed worker | idle - 1, if it was not claimed | clear its bit, if it is still set |
+//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1 | fence and `send`, with the search that was kept |
+//! | `pass_on` | a claimed worker whose look does not count | idle - 1; the last one keeps its search. Else searching - 1, set OWED | fence and `send`, with the search that was kept |
 //!
-//! A worker that takes OWED along wakes another one, unless its next look finds nothing.
-//!
-//! # The invariant
-//!
-//! OWED is set only while the number of searchers is not zero. A bit is set by its own worker only, and each bit that
-//! another thread clears adds one to the searchers.
+//! **Invariant.** OWED is set only while somebody searches. The only step that ends the last search is one that finds
+//! OWED clear, or takes it along. `docs/idle.md` shows how this gives the guarantee of the set.
 //!
 //! # Orderings
 //!
-//! The protocol rests on two `SeqCst` fences, which stand in the callers: one between the work and a waker's look at the
-//! words, one between a worker's `sign` and its second look at the queues (`docs/idle.md` has the proof). What a
-//! fence orders needs no ordering here, so the transitions are Relaxed, with one exception: a worker that sees its bit
-//! gone must see the work that it was claimed for, without a fence of its own in between. So
-//! [`is_asleep`](Word::is_asleep) and [`withdraw`](Word::withdraw) acquire. They pair with the waker's fence, which comes
-//! before its claim.
+//! All of the proof rests on the `SeqCst` fences: an announcement has one between the work and its first read of the
+//! head, a worker has one between its bit and its last look, and the owner of a search has one before it reads the bits.
+//! The fences are release and acquire fences too, so that the operations next to them are Relaxed. Every change is a
+//! read-modify-write, so that each word is one release sequence, and what an announcement published before its fence
+//! is seen by a thread that reads its mark, or a later one, with Acquire or before a fence of its own.
+//!
+//! Acquire stands where a worker learns from its bit that it was claimed, and has no fence between that and its next
+//! look: in `retract` and `is_claimed`. That look must see the work that it was claimed for.
 
-use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::const_unless_loom;
+use crate::sync::atomic::{fence, AtomicUsize, Ordering};
+use crossbeam_utils::CachePadded;
 
-/// How many workers one word serves. Models set it to one, so that two workers need two words.
-pub(super) const BITS: usize = if cfg!(atomic_parker_narrow_words) {
-    1
-} else if usize::BITS >= 64 {
-    56
-} else {
-    24
-};
+/// How many words of bits lie on the cache line of the head: enough for 448 workers where a word has 64 bits.
+const NEAR: usize = if cfg!(all(loom, feature = "loom")) { 0 } else { 7 };
 
-/// All bits of workers.
-const ASLEEP: usize = (1 << BITS) - 1;
-/// One searcher. There are at most as many as workers, and the bits above hold more than that.
-const SEARCHER: usize = 1 << BITS;
+/// How many workers a word has bits for.
+#[cfg_attr(all(loom, feature = "loom"), allow(dead_code))]
+pub(super) const BITS: usize = usize::BITS as usize;
+
+/// One worker more in the low half of the head: it sleeps or searches.
+const IDLE: usize = 1;
+const IDLE_MASK: usize = SEARCH - 1;
+/// One search more in the high half of the head, below OWED.
+const SEARCH: usize = 1 << (usize::BITS / 2);
+const SEARCH_MASK: usize = OWED - SEARCH;
 const OWED: usize = 1 << (usize::BITS - 1);
 
-/// What a word held at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen(usize);
+/// How many workers fit. The other half of the searches is for callers that are choosing a worker.
+pub(super) const MAX_WORKERS: usize = (SEARCH_MASK / SEARCH) / 2;
 
-impl Seen {
-    pub(super) fn asleep(self) -> usize {
-        self.0 & ASLEEP
-    }
-
-    pub(super) fn searchers(self) -> usize {
-        (self.0 & !OWED) / SEARCHER
-    }
-
-    fn owed(self) -> bool {
-        self.0 & OWED != 0
-    }
-
-    /// One searcher less; the last one takes OWED along.
-    fn without_a_searcher(self) -> (Self, bool) {
-        let left = Self(self.0 - SEARCHER);
-        let takes = left.owed() && left.searchers() == 0;
-        (if takes { Self(left.0 & !OWED) } else { left }, takes)
-    }
+pub(super) struct Word {
+    near: CachePadded<Near>,
+    far: Box<[AtomicUsize]>,
+    words: usize,
+    bits: usize,
 }
 
-pub(super) struct Word(AtomicUsize);
+struct Near {
+    head: AtomicUsize,
+    words: [AtomicUsize; NEAR],
+}
 
 impl Word {
-    const_unless_loom! {
-        pub(super) fn new() -> Self {
-            Self(AtomicUsize::new(0))
-        }
+    /// No worker sleeps. `bits` of each word are used: all of them, but in models.
+    pub(super) fn new(workers: usize, bits: usize) -> Self {
+        let words = workers.div_ceil(bits);
+        let near = Near { head: AtomicUsize::new(0), words: std::array::from_fn(|_| AtomicUsize::new(0)) };
+        let far = (NEAR..words).map(|_| AtomicUsize::new(0)).collect();
+        Self { near: CachePadded::new(near), far, words, bits }
     }
 
     #[inline]
-    pub(super) fn look(&self) -> Seen {
-        // Relaxed: the caller's fence comes before it.
-        Seen(self.0.load(Ordering::Relaxed))
+    fn head(&self) -> &AtomicUsize {
+        &self.near.head
     }
 
-    /// Sets the bit of a worker; returns whether it has taken OWED along. The caller's fence comes next.
-    pub(super) fn sign(&self, bit: usize, searching: bool) -> bool {
-        if !searching {
-            // Relaxed, here and below: the caller's fence comes next.
-            self.0.fetch_or(1 << bit, Ordering::Relaxed);
-            return false;
-        }
-        self.change(|seen| {
-            let (left, takes) = seen.without_a_searcher();
-            (Seen(left.0 | 1 << bit), takes)
-        })
+    fn word(&self, word: usize) -> &AtomicUsize {
+        self.near.words.get(word).unwrap_or_else(|| &self.far[word - NEAR])
     }
 
-    /// Takes the bit of a worker back; returns false if it is gone, as the worker was claimed.
-    pub(super) fn withdraw(&self, bit: usize) -> bool {
-        // Acquire: pairs with the fence before the claim. The next look of a claimed worker sees the work.
-        self.0.fetch_and(!(1 << bit), Ordering::Acquire) & 1 << bit != 0
+    fn place(&self, index: usize) -> (&AtomicUsize, usize) {
+        (self.word(index / self.bits), 1 << (index % self.bits))
     }
 
-    /// Whether the bit of a worker is set; false if it was claimed.
-    pub(super) fn is_asleep(&self, bit: usize) -> bool {
-        // Acquire: as in `withdraw`.
-        self.0.load(Ordering::Acquire) & 1 << bit != 0
-    }
-
-    /// Counts this worker among the searchers no longer; returns whether it has taken OWED along.
-    pub(super) fn stop_searching(&self) -> bool {
-        self.change(Seen::without_a_searcher)
-    }
-
-    fn change(&self, step: impl Fn(Seen) -> (Seen, bool)) -> bool {
-        let mut seen = self.look();
+    /// Changes the head; returns what it was before.
+    fn change(&self, change: impl Fn(usize) -> usize) -> usize {
+        let mut head = self.head().load(Ordering::Relaxed); // a guess
         loop {
-            let (new, result) = step(seen);
-            // Relaxed: a fence follows, in `sign` and before a wake is passed on.
-            match self.0.compare_exchange_weak(seen.0, new.0, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return result,
-                Err(now) => seen = Seen(now),
+            // Relaxed: see `# Orderings`; fences order it.
+            match self.head().compare_exchange_weak(head, change(head), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return head,
+                Err(newer) => head = newer,
             }
         }
     }
 
-    /// Makes the lowest sleeper a searcher, if the word is still as it was seen; returns its bit.
-    pub(super) fn claim(&self, seen: Seen, owed: bool) -> Option<usize> {
-        let lowest = seen.asleep() & seen.asleep().wrapping_neg();
-        let owed = if owed { OWED } else { 0 };
-        self.replace(seen, Seen((seen.0 - lowest + SEARCHER) | owed)).then(|| lowest.trailing_zeros() as usize)
+    /// The first step of an announcement: whether there is nobody to wake.
+    #[inline]
+    pub(super) fn nobody_idle(&self) -> bool {
+        fence(Ordering::SeqCst); // between the work and the look at the head; pairs with that in `sign`
+        self.head().load(Ordering::Relaxed) & IDLE_MASK == 0
     }
 
-    /// Makes up to `most` sleepers searchers, the lowest first; returns their bits.
-    pub(super) fn claim_many(&self, most: usize) -> usize {
+    /// Asks for a search, after `nobody_idle`; returns the worker to unpark. `owed` is OWED or 0.
+    fn request_with(&self, owed: usize) -> Option<usize> {
+        let mut head = self.head().load(Ordering::Relaxed);
         loop {
-            let seen = self.look();
-            let mut rest = seen.asleep();
-            let mut claimed = 0;
-            while rest != 0 && claimed < most {
-                rest &= rest - 1;
-                claimed += 1;
+            let searched = head & SEARCH_MASK != 0;
+            let wanted = if searched { head | OWED } else { (head + SEARCH) | owed };
+            if head & IDLE_MASK == 0 || wanted == head {
+                return None;
             }
-            let bits = seen.asleep() - rest;
-            if bits == 0 || self.replace(seen, Seen(seen.0 - bits + claimed * SEARCHER)) {
-                return bits;
-            }
-        }
-    }
-
-    /// Makes this sleeper a searcher; returns false if it does not sleep.
-    pub(super) fn claim_worker(&self, bit: usize) -> bool {
-        loop {
-            let seen = self.look();
-            if seen.asleep() & 1 << bit == 0 {
-                return false;
-            }
-            if self.replace(seen, Seen(seen.0 - (1 << bit) + SEARCHER)) {
-                return true;
+            match self.head().compare_exchange_weak(head, wanted, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) if searched => return None,
+                Ok(_) => return self.send(),
+                Err(newer) => head = newer,
             }
         }
     }
 
-    /// Sets OWED, if the word is still as it was seen; returns false if it is not.
+    /// Asks for one search, unless one goes on that will start another; returns the worker to unpark.
+    pub(super) fn request(&self) -> Option<usize> {
+        self.request_with(0)
+    }
+
+    /// Starts a search more, whoever searches already; returns the worker to unpark.
+    pub(super) fn request_more(&self) -> Option<usize> {
+        self.head().fetch_add(SEARCH, Ordering::Relaxed);
+        self.send()
+    }
+
+    /// Gives the caller's search to the sleeping worker with the lowest index, which the caller must unpark.
     ///
-    /// It need not write if OWED is set: the worker that takes it along does so after that load.
-    pub(super) fn owe(&self, seen: Seen) -> bool {
-        seen.owed() || self.replace(seen, Seen(seen.0 | OWED))
+    /// After a fence. If no worker sleeps, the search ends; for work that was announced meanwhile it looks once more.
+    fn send(&self) -> Option<usize> {
+        loop {
+            if let Some(index) = self.take_lowest() {
+                return Some(index);
+            }
+            let before = self.change(|head| if is_last_and_owes(head) { head & !OWED } else { head - SEARCH });
+            if !is_last_and_owes(before) {
+                return None;
+            }
+            fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
+            if (0..self.words).any(|word| self.word(word).load(Ordering::Relaxed) != 0) {
+                // How many they were is not known. Before the worker is claimed, as it may end the search at once.
+                self.head().fetch_or(OWED, Ordering::Relaxed);
+            }
+        }
     }
 
-    fn replace(&self, seen: Seen, new: Seen) -> bool {
-        // Relaxed: the caller's fence comes before it.
-        self.0.compare_exchange(seen.0, new.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    /// Clears the lowest bit that is set, by the owner of a search.
+    fn take_lowest(&self) -> Option<usize> {
+        for word in 0..self.words {
+            let bits = self.word(word);
+            let mut seen = bits.load(Ordering::Relaxed);
+            while seen != 0 {
+                match bits.compare_exchange_weak(seen, seen & (seen - 1), Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => return Some(word * self.bits + seen.trailing_zeros() as usize),
+                    Err(newer) => seen = newer,
+                }
+            }
+        }
+        None
     }
+
+    /// Claims this worker, after `nobody_idle`, and returns true; or asks for a search by another one.
+    pub(super) fn claim(&self, index: usize) -> (bool, Option<usize>) {
+        let (bits, bit) = self.place(index);
+        if bits.load(Ordering::Relaxed) & bit == 0 {
+            return (false, self.request());
+        }
+        // First the search, and then the worker: it may end the search at once.
+        self.head().fetch_add(SEARCH, Ordering::Relaxed);
+        if bits.fetch_and(!bit, Ordering::Relaxed) & bit != 0 {
+            return (true, None);
+        }
+        (false, self.send())
+    }
+
+    /// Claims each worker whose bit is set, once, and has each unparked. After a fence.
+    pub(super) fn claim_all(&self, unpark: impl Fn(usize)) {
+        for index in 0..self.words * self.bits {
+            let (bits, bit) = self.place(index);
+            if bits.load(Ordering::Relaxed) & bit != 0 {
+                let (claimed, other) = self.claim(index);
+                claimed.then_some(index).into_iter().chain(other).for_each(&unpark);
+            }
+        }
+    }
+
+    /// The worker is about to sleep: after this, it must look once more. Returns whether it took OWED along.
+    pub(super) fn sign(&self, index: usize, searching: bool) -> bool {
+        let mut owed = false;
+        if searching {
+            let before = self.change(|head| (head - SEARCH) & if is_last(head) { !OWED } else { !0 });
+            owed = is_last_and_owes(before);
+        } else {
+            self.head().fetch_add(IDLE, Ordering::Relaxed);
+        }
+        let (bits, bit) = self.place(index);
+        bits.fetch_or(bit, Ordering::Relaxed);
+        fence(Ordering::SeqCst); // between the bit and the last look; pairs with that in `nobody_idle`
+        owed
+    }
+
+    /// Whether a signed worker was claimed.
+    pub(super) fn is_claimed(&self, index: usize) -> bool {
+        let (bits, bit) = self.place(index);
+        // Acquire: the next look must see the work that the worker was claimed for.
+        bits.load(Ordering::Acquire) & bit == 0
+    }
+
+    /// Takes the worker's bit back. Returns true if it was claimed instead, so that it has a search.
+    pub(super) fn retract(&self, index: usize) -> bool {
+        let (bits, bit) = self.place(index);
+        // Acquire: the next look must see the work that the worker was claimed for.
+        let claimed = bits.fetch_and(!bit, Ordering::Acquire) & bit == 0;
+        if !claimed {
+            self.head().fetch_sub(IDLE, Ordering::Relaxed);
+        }
+        claimed
+    }
+
+    /// A searching worker has finished its look, and does not sleep; returns the worker to unpark.
+    pub(super) fn leave(&self) -> Option<usize> {
+        let before = self.change(|head| if is_last_and_owes(head) { head - IDLE } else { head - IDLE - SEARCH });
+        if !is_last_and_owes(before) {
+            return None;
+        }
+        fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
+        self.send()
+    }
+
+    /// A claimed worker gives its search to another one; returns the worker to unpark.
+    pub(super) fn pass_on(&self, owed: bool) -> Option<usize> {
+        let owed = if owed { OWED } else { 0 };
+        let before = self.change(|head| match is_last(head) {
+            true => (head - IDLE) | owed,
+            false => (head - IDLE - SEARCH) | OWED,
+        });
+        if !is_last(before) {
+            return None;
+        }
+        fence(Ordering::SeqCst); // as that of an announcement: this one stands in for the one that was meant for it
+        self.send()
+    }
+
+    /// A worker that took OWED along has found something, so that there may be more; returns the worker to unpark.
+    pub(super) fn repay(&self) -> Option<usize> {
+        fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
+        self.request_with(OWED)
+    }
+
+    /// How many bits are set at this moment: a hint.
+    pub(super) fn asleep(&self) -> usize {
+        (0..self.words).map(|word| self.word(word).load(Ordering::Relaxed).count_ones() as usize).sum()
+    }
+}
+
+fn is_last(head: usize) -> bool {
+    head & SEARCH_MASK == SEARCH
+}
+
+fn is_last_and_owes(head: usize) -> bool {
+    is_last(head) && head & OWED != 0
 }

@@ -1,252 +1,351 @@
-use super::handle::Idle;
+//! A worker of the idle set: looks, signs the word, looks once more, and sleeps.
+
+use super::word::Word;
+use super::Idle;
 use crate::pair::Parker;
-use crate::sync;
+use crate::sync::{deadline_after, lock};
 use crate::wait::{self, Wait};
 use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How a timed wait for work ended.
+/// What [`Worker::next_timeout`] and [`Worker::next_deadline`] return.
+///
+/// # Examples
+///
+/// ```
+/// use atomic_parker::idle::{Idle, Next};
+/// use std::time::Duration;
+///
+/// let (_idle, workers) = Idle::new(1);
+/// assert_eq!(workers[0].next_timeout(Duration::ZERO, || Some(1)), Next::Work(1));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Next<T> {
-    /// What `find` found.
+    /// `find` found this.
     Work(T),
-    /// The deadline came, and `find` found nothing.
+    /// `find` found nothing until the deadline.
     TimedOut,
-    /// The set is closed, and `find` found nothing.
+    /// The set is closed, and `find` finds nothing.
     Closed,
 }
 
-/// One worker of a pool: looks for work, and sleeps while there is none.
+/// A worker of an [`Idle`] set: finds work, and sleeps while there is none.
+///
+/// It belongs to one thread at a time, and owns its parker. A worker that is dropped leaves the set: a wake that was meant
+/// for it goes to another one, and its place is free for [`Idle::enter`].
+///
+/// # Memory ordering
+///
+/// What came before an announcement is visible to the look of the worker that it wakes.
+///
+/// # Cost
+///
+/// Work that the first look finds costs nothing: the words of the set are not touched. Otherwise the worker says that it is
+/// about to sleep, looks once more, and parks; see [`Parker::park`].
+///
+/// # Panics
+///
+/// A call of one of these methods within `find`, or within `deadline`, of the same worker panics, and leaves the set whole.
+/// A panic in `find` or `deadline` reaches the caller; then a wake that was meant for this worker goes to another one.
+///
+/// # Examples
+///
+/// See the [module](super).
 pub struct Worker<W = wait::Condvar> {
     idle: Idle<W>,
     index: usize,
-    /// `None` only once it is dropped.
+    /// `None` only while it is dropped.
     parker: Option<Parker<W>>,
-    in_find: Cell<bool>,
+    looking: Cell<bool>,
 }
 
-/// What this worker is to the others.
-#[derive(Clone, Copy, PartialEq)]
-enum Role {
-    /// Nobody relies on its looks.
-    Active,
-    /// Its bit was set, and it may have been claimed since.
-    Signed { owes: bool },
-    /// It was claimed.
-    Searching,
-}
-
-impl<W: Wait> Worker<W> {
+impl<W> Worker<W> {
     pub(super) fn new(idle: Idle<W>, index: usize, parker: Parker<W>) -> Self {
-        Self { idle, index, parker: Some(parker), in_find: Cell::new(false) }
+        Self { idle, index, parker: Some(parker), looking: Cell::new(false) }
     }
 
-    /// Returns what `find` finds; sleeps while it finds nothing; `None` once the set is closed and it finds nothing.
-    pub fn next<T>(&self, find: impl FnMut() -> Option<T>) -> Option<T> {
-        match self.search(true, || None, find) {
-            Next::Work(work) => Some(work),
-            Next::TimedOut | Next::Closed => None,
-        }
-    }
-
-    /// As [`next`](Worker::next), for no longer than `timeout`.
-    pub fn next_timeout<T>(&self, timeout: Duration, find: impl FnMut() -> Option<T>) -> Next<T> {
-        let mut end = None;
-        self.search(true, || *end.get_or_insert_with(|| sync::deadline_after(timeout)), find)
-    }
-
-    /// As [`next`](Worker::next), until a deadline that is asked anew before each sleep.
-    pub fn next_deadline<T>(
-        &self,
-        deadline: impl FnMut() -> Option<Instant>,
-        find: impl FnMut() -> Option<T>,
-    ) -> Next<T> {
-        self.search(true, deadline, find)
-    }
-
-    /// As [`next`](Worker::next), within a task; does not end when the set is closed.
-    pub fn wait_for<T>(&self, mut find: impl FnMut() -> Option<T>) -> T {
-        loop {
-            if let Next::Work(work) = self.search(false, || None, &mut find) {
-                return work;
-            }
-        }
-    }
-
-    /// Returns the index of this worker.
+    /// Returns the index of this worker in its set, from 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (_idle, workers) = atomic_parker::idle::Idle::new(4);
+    /// assert_eq!(workers[2].index(), 2);
+    /// ```
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 
     /// Returns the set of this worker.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (_idle, workers) = atomic_parker::idle::Idle::new(4);
+    /// assert_eq!(workers[2].idle().workers(), 4);
+    /// ```
     #[must_use]
     pub fn idle(&self) -> &Idle<W> {
         &self.idle
     }
 
-    #[inline]
-    fn search<T>(
+    fn word(&self) -> &Word {
+        &self.idle.shared.word
+    }
+
+    /// Calls a closure of the user, in which this worker must not be asked for work.
+    fn call<T>(&self, closure: impl FnOnce() -> T) -> T {
+        struct Called<'a>(&'a Cell<bool>);
+        impl Drop for Called<'_> {
+            fn drop(&mut self) {
+                self.0.set(false);
+            }
+        }
+        assert!(!self.looking.replace(true), "a worker was asked for work within its own `find`");
+        let _called = Called(&self.looking);
+        closure()
+    }
+}
+
+impl<W: Wait> Worker<W> {
+    /// Returns what `find` finds; sleeps while it finds nothing. `None` once the set is closed and `find` finds nothing.
+    ///
+    /// What `find` must do is in the [module's docs](super#what-find-must-do). It is called once if it finds something at
+    /// once, and at least twice before each sleep.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    ///
+    /// let queue = Mutex::new(vec![1, 2]);
+    /// let (idle, workers) = atomic_parker::idle::Idle::new(1);
+    /// idle.close();
+    /// let found: Vec<i32> = std::iter::from_fn(|| workers[0].next(|| queue.lock().unwrap().pop())).collect();
+    /// assert_eq!(found, [2, 1]);
+    /// ```
+    pub fn next<T>(&self, find: impl FnMut() -> Option<T>) -> Option<T> {
+        match self.run(Ends::AtClose, || None, find) {
+            Next::Work(work) => Some(work),
+            Next::TimedOut | Next::Closed => None,
+        }
+    }
+
+    /// As [`next`](Worker::next), but gives up when `timeout` is over.
+    ///
+    /// The time counts from the first look that finds nothing, and the clock is not read before. Never early: it returns
+    /// [`Next::TimedOut`] at or after the deadline, after a last look, so that work that arrives together with the deadline
+    /// wins. `Duration::MAX` is for ever, zero does not sleep. A wake that was meant for this worker goes to another one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::idle::{Idle, Next};
+    /// use std::time::Duration;
+    ///
+    /// let (_idle, workers) = Idle::new(1);
+    /// let next: Next<i32> = workers[0].next_timeout(Duration::from_millis(1), || None);
+    /// assert_eq!(next, Next::TimedOut);
+    /// ```
+    pub fn next_timeout<T>(&self, timeout: Duration, find: impl FnMut() -> Option<T>) -> Next<T> {
+        let mut deadline = None;
+        self.run(Ends::AtClose, || *deadline.get_or_insert_with(|| deadline_after(timeout)), find)
+    }
+
+    /// As [`next`](Worker::next), but gives up at a deadline, which is asked anew before each sleep.
+    ///
+    /// For executors with timers: if a wake announces an earlier timer, the worker looks, finds nothing, and asks for its
+    /// deadline again. `None` is no deadline, a deadline in the past does not sleep. Otherwise as
+    /// [`next_timeout`](Worker::next_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::idle::{Idle, Next};
+    /// use std::time::Instant;
+    ///
+    /// let (_idle, workers) = Idle::new(1);
+    /// let next: Next<i32> = workers[0].next_deadline(|| Some(Instant::now()), || None);
+    /// assert_eq!(next, Next::TimedOut);
+    /// ```
+    pub fn next_deadline<T>(
         &self,
-        closes: bool,
+        deadline: impl FnMut() -> Option<Instant>,
+        find: impl FnMut() -> Option<T>,
+    ) -> Next<T> {
+        self.run(Ends::AtClose, deadline, find)
+    }
+
+    /// As [`next`](Worker::next), within a task that waits for a result or a latch: does not end when the set is closed.
+    ///
+    /// `find` returns the result if it is there, or else other work to run meanwhile. It sleeps after
+    /// [`close`](Idle::close) too, until [`Idle::wake_worker`] announces the result. The module's docs have
+    /// [a `join`](super#how-to-build-a-join).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (_idle, workers) = atomic_parker::idle::Idle::new(1);
+    /// assert_eq!(workers[0].wait_for(|| Some("the result")), "the result");
+    /// ```
+    pub fn wait_for<T>(&self, mut find: impl FnMut() -> Option<T>) -> T {
+        loop {
+            if let Next::Work(work) = self.run(Ends::WithWork, || None, &mut find) {
+                return work;
+            }
+        }
+    }
+
+    #[inline]
+    fn run<T>(
+        &self,
+        ends: Ends,
         deadline: impl FnMut() -> Option<Instant>,
         mut find: impl FnMut() -> Option<T>,
     ) -> Next<T> {
         match self.call(&mut find) {
             Some(work) => Next::Work(work),
-            None => self.sleep(closes, deadline, find),
+            None => self.sleep(ends, deadline, find),
         }
     }
 
     #[cold]
     fn sleep<T>(
         &self,
-        closes: bool,
+        ends: Ends,
         mut deadline: impl FnMut() -> Option<Instant>,
         mut find: impl FnMut() -> Option<T>,
     ) -> Next<T> {
-        let search = Search { worker: self, role: Cell::new(Role::Active) };
+        let mut stay = Stay { worker: self, standing: Standing::Busy };
+        let mut expired = false;
         loop {
-            search.sign();
-            // In this order: a look after the end sees all that came before it.
-            let closed = closes && self.idle.is_closed();
-            if let Some(work) = self.call(&mut find) {
-                search.found();
-                return Next::Work(work);
-            }
-            if closed {
-                return Next::Closed;
-            }
-            let woken = match self.call(&mut deadline) {
-                Some(deadline) => self.parker().park_deadline(deadline),
-                None => {
-                    self.parker().park();
-                    true
-                }
-            };
-            if !woken {
-                search.end_of_time();
-                return match self.call(&mut find) {
-                    Some(work) => {
-                        search.found();
-                        Next::Work(work)
-                    }
-                    None => Next::TimedOut,
-                };
-            }
-            if search.is_claimed() {
+            stay.sign();
+            let end = loop {
+                // Before the look, which then finds what was there before `close`.
+                let closed = ends == Ends::AtClose && self.idle.is_closed();
                 if let Some(work) = self.call(&mut find) {
-                    search.found();
+                    stay.end_early();
                     return Next::Work(work);
                 }
+                stay.standing = Standing::Signed { owed: false };
+                if closed {
+                    break Some(Next::Closed);
+                } else if expired {
+                    break Some(Next::TimedOut);
+                }
+                expired = !self.park(self.call(&mut deadline));
+                if self.word().is_claimed(self.index) {
+                    break None;
+                }
+            };
+            if end.is_some() && !stay.retract() {
+                return end.unwrap_or(Next::TimedOut);
+            }
+            stay.standing = Standing::Searching;
+            if let Some(work) = self.call(&mut find) {
+                stay.leave();
+                return Next::Work(work);
+            }
+            if let Some(end) = end.or(expired.then_some(Next::TimedOut)) {
+                stay.leave();
+                return end;
             }
         }
     }
 
-    fn parker(&self) -> &Parker<W> {
-        self.parker.as_ref().expect("a worker has its parker until it is dropped")
-    }
-
-    /// Calls into the user's code, which must not come back here.
-    fn call<R>(&self, user: &mut impl FnMut() -> R) -> R {
-        struct Leave<'a>(&'a Cell<bool>);
-        impl Drop for Leave<'_> {
-            fn drop(&mut self) {
-                self.0.set(false);
+    /// Sleeps; returns false if the deadline has passed.
+    fn park(&self, deadline: Option<Instant>) -> bool {
+        match (&self.parker, deadline) {
+            (Some(parker), Some(deadline)) => parker.park_deadline(deadline),
+            (Some(parker), None) => {
+                parker.park();
+                true
             }
+            (None, _) => true,
         }
-        assert!(!self.in_find.get(), "`Worker::next` and its kin must not be called within `find` of the same worker");
-        self.in_find.set(true);
-        let _leave = Leave(&self.in_find);
-        user()
     }
 }
 
-/// A worker that has found nothing at first. On its drop, however it comes, the worker leaves the set's words as an
-/// active one, and passes on a wake that it may have had.
-struct Search<'a, W: Wait> {
+/// When a worker stops looking.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    AtClose,
+    WithWork,
+}
+
+/// What the word says of this worker.
+enum Standing {
+    Busy,
+    /// Its bit is set, or it was claimed since. It may owe a wake, until its next look comes back empty.
+    Signed {
+        owed: bool,
+    },
+    Searching,
+}
+
+/// Leaves the word whole, however the worker stops looking.
+struct Stay<'a, W: Wait> {
     worker: &'a Worker<W>,
-    role: Cell<Role>,
+    standing: Standing,
 }
 
-impl<W: Wait> Search<'_, W> {
-    fn words(&self) -> &super::words::Words {
-        &self.worker.idle.shared.words
+impl<W: Wait> Stay<'_, W> {
+    fn sign(&mut self) {
+        let searching = matches!(self.standing, Standing::Searching);
+        let owed = self.worker.word().sign(self.worker.index, searching);
+        self.standing = Standing::Signed { owed };
     }
 
-    /// The worker is about to sleep; it must look once more.
-    fn sign(&self) {
-        match self.role.get() {
-            // Not claimed since: its bit is still there.
-            Role::Signed { .. } => {
-                self.role.set(Role::Signed { owes: false });
-            }
-            role => {
-                let owes = self.words().sign(self.worker.index, role == Role::Searching);
-                self.role.set(Role::Signed { owes });
-            }
-        }
-    }
-
-    /// After a token: whether it came with a claim. If not, it was left from before.
-    fn is_claimed(&self) -> bool {
-        let claimed = !self.words().is_asleep(self.worker.index);
-        if claimed {
-            self.role.set(Role::Searching);
-        }
+    /// Takes the bit back; returns whether the worker was claimed instead.
+    fn retract(&mut self) -> bool {
+        let claimed = self.worker.word().retract(self.worker.index);
+        self.standing = if claimed { Standing::Searching } else { Standing::Busy };
         claimed
     }
 
-    /// The deadline has come: a worker that was not claimed is active again.
-    fn end_of_time(&self) {
-        let role = if self.words().withdraw(self.worker.index) { Role::Active } else { Role::Searching };
-        self.role.set(role);
+    /// The look has ended that the worker was claimed for.
+    fn leave(&mut self) {
+        self.standing = Standing::Busy;
+        self.worker.idle.unpark(self.worker.word().leave());
     }
 
-    fn found(&self) {
-        let (owed, pass_on) = match self.role.replace(Role::Active) {
-            Role::Active => return,
-            Role::Searching => {
-                let owed = self.words().stop_searching(self.worker.index);
-                (owed, owed)
-            }
-            Role::Signed { owes } => {
-                let claimed = !self.words().withdraw(self.worker.index);
-                let owed = owes | (claimed && self.words().stop_searching(self.worker.index));
-                // The wake was for other work than what this look found.
-                (owed, owed || claimed)
-            }
+    /// The worker stops, and a wake that was meant for it or that it owes goes to another one.
+    fn end_early(&mut self) {
+        let owed = matches!(self.standing, Standing::Signed { owed: true });
+        let claimed = match self.standing {
+            Standing::Busy => return,
+            Standing::Signed { .. } => self.retract(),
+            Standing::Searching => true,
         };
-        if pass_on {
-            self.worker.idle.shared.wake_one(owed);
-        }
+        self.standing = Standing::Busy;
+        let other = match claimed {
+            true => self.worker.word().pass_on(owed),
+            false if owed => self.worker.word().repay(),
+            false => None,
+        };
+        self.worker.idle.unpark(other);
     }
 }
 
-impl<W: Wait> Drop for Search<'_, W> {
+impl<W: Wait> Drop for Stay<'_, W> {
     fn drop(&mut self) {
-        let panics = std::thread::panicking();
-        if panics && self.role.get() == Role::Searching {
-            // The look that the wake was for did not end.
-            let owed = self.words().stop_searching(self.worker.index);
-            self.role.set(Role::Active);
-            self.worker.idle.shared.wake_one(owed);
-        }
-        self.found();
+        self.end_early();
     }
 }
 
+/// Makes the worker's place vacant, for [`Idle::enter`].
 impl<W> Drop for Worker<W> {
     fn drop(&mut self) {
         if let Some(parker) = self.parker.take() {
-            sync::lock(&self.idle.shared.vacant).insert(self.index, parker);
+            lock(&self.idle.shared.vacant).push((self.index, parker));
         }
     }
 }
 
 impl<W> fmt::Debug for Worker<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("Worker").field("index", &self.index).field("idle", &self.idle).finish()
     }
 }

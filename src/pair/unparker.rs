@@ -6,12 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-/// The side that wakes: a handle of one pointer that sets the token of a [`Parker`].
+/// The side that wakes: a handle of one pointer that sets the token of a [`Parker`](crate::Parker).
 ///
 /// Any thread may use it, and it stays valid after the `Parker` is gone: then an `unpark` sets a token that nobody will
 /// take. It becomes a [`Waker`] without a further allocation.
 ///
-/// For memory ordering, cost and panics see [`AtomicParker`].
+/// For memory ordering, cost and panics see [`AtomicParker`](crate::AtomicParker).
 ///
 /// # Examples
 ///
@@ -99,7 +99,7 @@ impl<W: Wait> Unparker<W> {
     /// False means that it was there already. What came before this call happens-before the return of the park that
     /// consumes the token, in both cases. Lock-free and without a system call, unless it finds the parker asleep: then
     /// it wakes it and, now and then, looks at the clock before, for a sleeper that learns from that. See
-    /// [`AtomicParker::unpark`].
+    /// [`AtomicParker::unpark`](crate::AtomicParker::unpark).
     ///
     /// # Examples
     ///
@@ -115,7 +115,7 @@ impl<W: Wait> Unparker<W> {
 
     /// Sets the token and wakes the parker if it sleeps; returns the state that it replaced.
     ///
-    /// [`ParkState::Parked`] says that it really woke somebody. See [`AtomicParker::notify`].
+    /// [`ParkState::Parked`] says that it really woke somebody. See [`AtomicParker::notify`](crate::AtomicParker::notify).
     ///
     /// # Examples
     ///

@@ -146,6 +146,23 @@ pub mod model {
     pub fn advance_clock() {
         super::imp::advance_clock();
     }
+
+    /// Sets how many workers share a word of the idle sets that this thread creates from now on: 1 at first, so that
+    /// two workers need two words. For the models of this crate.
+    #[cfg(all(loom, feature = "loom"))]
+    #[doc(hidden)]
+    pub fn set_word_bits(bits: usize) {
+        super::WORD_BITS.with(|word_bits| word_bits.set(bits));
+    }
+}
+
+#[cfg(all(loom, feature = "loom"))]
+thread_local!(static WORD_BITS: std::cell::Cell<usize> = const { std::cell::Cell::new(1) });
+
+/// How many bits of a word an idle set of a model uses.
+#[cfg(all(loom, feature = "loom"))]
+pub(crate) fn word_bits() -> usize {
+    WORD_BITS.with(std::cell::Cell::get)
 }
 
 /// Makes functions `const`, but for loom, whose types have no constant constructor.

@@ -42,7 +42,8 @@ fn storm(park: impl Fn(Duration) -> bool + Send + 'static) -> u32 {
         libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut())
     };
     assert_eq!(result, 0);
-    (HANDLED.store(0, SeqCst), NEW.store(0, SeqCst));
+    HANDLED.store(0, SeqCst);
+    NEW.store(0, SeqCst);
     let over = Arc::new(AtomicBool::new(false));
     let sleeper = thread::spawn({
         let over = over.clone();

@@ -1,0 +1,422 @@
+#![cfg(all(loom, feature = "loom"))]
+//! Every interleaving of small scenarios of the idle set, with few preemptions, on three slow paths.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test --release --features loom,futex,parking_lot --test loom_idle
+//! ```
+//!
+//! Each model runs with one word for all workers and with one word for each. A worker that sleeps while work waits is a
+//! deadlock here. The queues order nothing (they are Relaxed), so that only the set makes work visible.
+//! `tests/weaken.sh` shows that the models can fail. What loom does not see stands in `tests/loom.rs`.
+
+use atomic_parker::idle::{Idle, Next, Worker};
+use atomic_parker::model::{advance_clock, set_word_bits};
+use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
+use atomic_parker::{Parker, Spin};
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use loom::thread::{self, JoinHandle};
+use std::io::Write;
+use std::mem::forget; // of a worker: its drop takes a lock, which only means more interleavings
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+trait Slow: Wait + Send + Sync + 'static {
+    fn new() -> Self;
+}
+
+impl Slow for Condvar {
+    fn new() -> Self {
+        Condvar::new()
+    }
+}
+
+impl Slow for Futex {
+    fn new() -> Self {
+        Futex::new()
+    }
+}
+
+impl Slow for ParkingLot {
+    fn new() -> Self {
+        ParkingLot
+    }
+}
+
+/// Runs a model over all interleavings with so many preemptions.
+fn explore(name: &str, preemptions: usize, model: fn()) {
+    for bits in [1, 8] {
+        let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = interleavings.clone();
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+        let bound = builder.preemption_bound.unwrap_or(preemptions);
+        set_word_bits(bits);
+        builder.check(move || {
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            model();
+        });
+        let count = interleavings.load(std::sync::atomic::Ordering::Relaxed);
+        // Not by `println!`, which the test harness swallows.
+        let line = format!("model {name}, words of {bits}: {count} interleavings (preemptions<={bound})\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+}
+
+macro_rules! check {
+    ($($model:ident on $($slow:ident <= $preemptions:literal),+;)+) => {$(
+        #[allow(non_snake_case)]
+        mod $model {$(
+            #[test]
+            fn $slow() {
+                let name = concat!(stringify!($model), "::", stringify!($slow));
+                super::explore(name, $preemptions, super::$model::<super::$slow>);
+            }
+        )+}
+    )+};
+}
+
+check! {
+    one_task on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
+    two_tasks_each_announced on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
+    two_tasks_announced_at_once on Condvar <= 2, ParkingLot <= 2;
+    two_tasks_of_two_callers on Condvar <= 2, ParkingLot <= 2;
+    three_tasks on ParkingLot <= 2;
+    thief on Condvar <= 2, ParkingLot <= 2;
+    pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
+    batch on Condvar <= 2, ParkingLot <= 2;
+    deadline_against_wake on Condvar <= 2, ParkingLot <= 2;
+    earlier_timer on Condvar <= 3, ParkingLot <= 3;
+    panic_in_first_look on Condvar <= 2, ParkingLot <= 2;
+    panic_in_last_look on Condvar <= 2, ParkingLot <= 2;
+    panic_in_searching_look on Condvar <= 2, ParkingLot <= 2;
+    dropped_worker_and_enter on Condvar <= 2, ParkingLot <= 2;
+    close_against_push on Condvar <= 3, ParkingLot <= 3;
+    join_after_close on Condvar <= 2, ParkingLot <= 2;
+}
+
+fn set<W: Slow>(workers: usize) -> (Idle<W>, Vec<Worker<W>>) {
+    Idle::with_parkers((0..workers).map(|_| Parker::with_wait(W::new()).with_spin(Spin::off())))
+}
+
+/// A place for each task. It orders nothing.
+#[derive(Clone)]
+struct Queue(Arc<[AtomicUsize]>);
+
+impl Queue {
+    fn new(tasks: usize) -> Self {
+        Self((0..tasks).map(|_| AtomicUsize::new(0)).collect())
+    }
+
+    fn push(&self, task: usize) {
+        self.0[task].store(1, Relaxed);
+    }
+
+    fn take(&self, task: usize) -> bool {
+        // A load first, which may read an old value, as a read-modify-write of loom does not.
+        self.0[task].load(Relaxed) == 1 && self.0[task].swap(0, Relaxed) == 1
+    }
+
+    fn pop(&self) -> Option<usize> {
+        (0..self.0.len()).find(|&task| self.take(task))
+    }
+}
+
+/// How many tasks are not taken yet. Whoever takes the last one closes the set.
+#[derive(Clone)]
+struct Left(Arc<AtomicUsize>);
+
+impl Left {
+    fn new(tasks: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(tasks)))
+    }
+
+    fn taken<W: Slow>(&self, idle: &Idle<W>) {
+        if self.0.fetch_sub(1, Relaxed) == 1 {
+            idle.close();
+        }
+    }
+}
+
+/// Each worker takes one task, and never comes back: as if that task waited for the others for ever.
+fn one_each<W: Slow>(workers: Vec<Worker<W>>, queue: &Queue) -> Vec<JoinHandle<()>> {
+    let start = |worker: Worker<W>| {
+        let queue = queue.clone();
+        thread::spawn(move || {
+            worker.next(|| queue.pop()).expect("the set is not closed");
+            forget(worker);
+        })
+    };
+    workers.into_iter().map(start).collect()
+}
+
+/// The same, where others may take tasks too: a worker ends without one only once all are taken.
+fn one_or_none<W: Slow>(workers: Vec<Worker<W>>, queue: &Queue, left: &Left) -> Vec<JoinHandle<()>> {
+    let start = |worker: Worker<W>| {
+        let (queue, left) = (queue.clone(), left.clone());
+        thread::spawn(move || {
+            if worker.next(|| queue.pop()).is_some() {
+                left.taken(worker.idle());
+            }
+            forget(worker);
+        })
+    };
+    workers.into_iter().map(start).collect()
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+fn one_task<W: Slow>() {
+    let (idle, workers) = set::<W>(1);
+    let queue = Queue::new(1);
+    let threads = one_each(workers, &queue);
+    queue.push(0);
+    idle.wake_one();
+    join(threads);
+}
+
+fn two_tasks_each_announced<W: Slow>() {
+    let (idle, workers) = set::<W>(2);
+    let queue = Queue::new(2);
+    let threads = one_each(workers, &queue);
+    for task in 0..2 {
+        queue.push(task);
+        idle.wake_one();
+    }
+    join(threads);
+}
+
+fn two_tasks_announced_at_once<W: Slow>() {
+    let (idle, workers) = set::<W>(2);
+    let queue = Queue::new(2);
+    let threads = one_each(workers, &queue);
+    (0..2).for_each(|task| queue.push(task));
+    idle.wake(2);
+    join(threads);
+}
+
+fn two_tasks_of_two_callers<W: Slow>() {
+    let (idle, workers) = set::<W>(2);
+    let queue = Queue::new(2);
+    let threads = one_each(workers, &queue);
+    let caller = {
+        let (idle, queue) = (idle.clone(), queue.clone());
+        thread::spawn(move || {
+            queue.push(1);
+            idle.wake_one();
+        })
+    };
+    queue.push(0);
+    idle.wake_one();
+    caller.join().unwrap();
+    join(threads);
+}
+
+/// The third one is reached only by a chain of two links.
+fn three_tasks<W: Slow>() {
+    let (idle, workers) = set::<W>(3);
+    let queue = Queue::new(3);
+    let threads = one_each(workers, &queue);
+    for task in 0..3 {
+        queue.push(task);
+        idle.wake_one();
+    }
+    join(threads);
+}
+
+/// A thread that is no worker takes a task.
+fn thief<W: Slow>() {
+    let (idle, workers) = set::<W>(2);
+    let (queue, left) = (Queue::new(2), Left::new(2));
+    let threads = one_or_none(workers, &queue, &left);
+    for task in 0..2 {
+        queue.push(task);
+        idle.wake_one();
+    }
+    if queue.pop().is_some() {
+        left.taken(&idle);
+    }
+    join(threads);
+}
+
+/// The first worker looks for its pinned task first, also where it was claimed for the shared one.
+fn pinned_and_shared<W: Slow>() {
+    let (idle, mut workers) = set::<W>(2);
+    let (pinned, shared, left) = (Queue::new(1), Queue::new(1), Left::new(2));
+    let mut threads = one_or_none(workers.split_off(1), &shared, &left);
+    let worker = workers.remove(0);
+    let (own, all, taken) = (pinned.clone(), shared.clone(), left.clone());
+    threads.push(thread::spawn(move || {
+        let find = || own.pop().map(|_| "pinned").or_else(|| all.pop().map(|_| "shared"));
+        // The pinned task waits for the shared one, and the shared one for nothing.
+        if worker.next(find) == Some("shared") {
+            taken.taken(worker.idle());
+            worker.next(find);
+        }
+        taken.taken(worker.idle());
+        forget(worker);
+    }));
+    shared.push(0);
+    idle.wake_one();
+    pinned.push(0);
+    idle.wake_worker(0);
+    join(threads);
+}
+
+/// `find` takes both tasks, keeps one and announces the other.
+fn batch<W: Slow>() {
+    let (idle, workers) = set::<W>(2);
+    let (batch, queue) = (Queue::new(1), Queue::new(2));
+    let start = |worker: Worker<W>| {
+        let (batch, queue) = (batch.clone(), queue.clone());
+        thread::spawn(move || {
+            let find = || {
+                if batch.take(0) {
+                    queue.push(1);
+                    worker.idle().wake_one();
+                    return Some(0);
+                }
+                queue.pop()
+            };
+            worker.next(find).expect("the set is not closed");
+            forget(worker);
+        })
+    };
+    let threads = workers.into_iter().map(start).collect();
+    batch.push(0);
+    idle.wake_one();
+    join(threads);
+}
+
+/// One worker stops when its deadline passes, and may have been woken for the task.
+fn deadline_against_wake<W: Slow>() {
+    let (idle, mut workers) = set::<W>(2);
+    let (queue, left) = (Queue::new(1), Left::new(1));
+    let mut threads = one_or_none(workers.split_off(1), &queue, &left);
+    let worker = workers.remove(0);
+    let looks = queue.clone();
+    threads.push(thread::spawn(move || {
+        if let Next::Work(_) = worker.next_timeout(Duration::from_secs(1), || looks.pop()) {
+            left.taken(worker.idle());
+        }
+        forget(worker);
+    }));
+    queue.push(0);
+    idle.wake_one();
+    advance_clock();
+    join(threads);
+}
+
+/// A worker that sleeps without a deadline gets one from another thread.
+fn earlier_timer<W: Slow>() {
+    let (idle, mut workers) = set::<W>(1);
+    let timer = Arc::new(AtomicUsize::new(0));
+    let worker = workers.remove(0);
+    let asked = timer.clone();
+    let thread = thread::spawn(move || {
+        let deadline = || (asked.load(Relaxed) == 1).then(|| Instant::now() + Duration::from_secs(1));
+        assert_eq!(worker.next_deadline(deadline, || None::<()>), Next::TimedOut);
+    });
+    timer.store(1, Relaxed);
+    idle.wake_one();
+    advance_clock();
+    thread.join().unwrap();
+}
+
+/// `find` of one worker panics at that look; the other one runs the tasks that the first one leaves.
+fn panic_in_look<W: Slow>(fatal: usize) {
+    let (idle, mut workers) = set::<W>(2);
+    let (queue, left) = (Queue::new(1), Left::new(1));
+    let mut threads = one_or_none(workers.split_off(1), &queue, &left);
+    let worker = workers.remove(0);
+    let looks = queue.clone();
+    threads.push(thread::spawn(move || {
+        let mut look = 0;
+        let find = || {
+            look += 1;
+            if look == fatal {
+                resume_unwind(Box::new("find panics"));
+            }
+            looks.pop()
+        };
+        if let Ok(Some(_)) = catch_unwind(AssertUnwindSafe(|| worker.next(find))) {
+            left.taken(worker.idle());
+        }
+    }));
+    queue.push(0);
+    idle.wake_one();
+    join(threads);
+}
+
+fn panic_in_first_look<W: Slow>() {
+    panic_in_look::<W>(1);
+}
+
+fn panic_in_last_look<W: Slow>() {
+    panic_in_look::<W>(2);
+}
+
+fn panic_in_searching_look<W: Slow>() {
+    panic_in_look::<W>(3);
+}
+
+/// A worker ends with its first task; its place is taken again, by a thread that runs the other one.
+fn dropped_worker_and_enter<W: Slow>() {
+    let (idle, mut workers) = set::<W>(1);
+    let queue = Queue::new(2);
+    let worker = workers.remove(0);
+    let looks = queue.clone();
+    let thread = thread::spawn(move || {
+        worker.next(|| looks.pop()).expect("the set is not closed");
+        let idle = worker.idle().clone();
+        drop(worker);
+        let worker = idle.enter().expect("a place is vacant");
+        worker.next(|| looks.pop()).expect("the set is not closed");
+    });
+    for task in 0..2 {
+        queue.push(task);
+        idle.wake_one();
+    }
+    thread.join().unwrap();
+    assert_eq!(idle.asleep(), 0);
+}
+
+/// What was there before `close` is found, and everybody ends.
+fn close_against_push<W: Slow>() {
+    let (idle, mut workers) = set::<W>(1);
+    let queue = Queue::new(1);
+    let (worker, looks) = (workers.remove(0), queue.clone());
+    let thread = thread::spawn(move || {
+        assert_eq!(worker.next(|| looks.pop()), Some(0));
+        assert_eq!(worker.next(|| looks.pop()), None);
+        forget(worker);
+    });
+    queue.push(0);
+    idle.close();
+    assert!(!idle.wake_one());
+    thread.join().unwrap();
+}
+
+/// A worker waits within a task for a latch that the other one sets, while the set is closed.
+fn join_after_close<W: Slow>() {
+    let (idle, mut workers) = set::<W>(2);
+    let (latch, queue) = (Queue::new(1), Queue::new(1));
+    let (second, first) = (workers.remove(1), workers.remove(0));
+    let (looks, waits) = (queue.clone(), latch.clone());
+    let waiter = thread::spawn(move || {
+        first.wait_for(|| waits.pop());
+        forget(first);
+    });
+    let setter = thread::spawn(move || {
+        second.next(|| looks.pop()).expect("the task was there before the end");
+        latch.push(0);
+        second.idle().wake_worker(0);
+        forget(second);
+    });
+    queue.push(0);
+    idle.wake_one();
+    idle.close();
+    join(vec![waiter, setter]);
+}
