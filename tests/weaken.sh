@@ -1,165 +1,180 @@
 #!/usr/bin/env bash
-# The negative controls of tests/loom.rs: breaks a copy of the crate in one place at a time, and requires that a model
-# fails. First each ordering of src/state.rs, weakened to Relaxed; then the protocol and the slow paths.
+# The negative controls of the loom models: breaks a copy of the crate in one place at a time, and requires that a model
+# fails. First each Acquire, Release and AcqRel in src/ becomes Relaxed, and each SeqCst fence AcqRel; then the mutants of
+# the protocol and the slow paths in tests/weaken/*.sh.
 #
 #   tests/weaken.sh              all of them
-#   tests/weaken.sh orderings    only the orderings
+#   tests/weaken.sh WORD...      those in whose file or name one of the words stands
 #
-# Exits with 1 if a mutant survives, and with 2 if the control fails, or a mutant does not apply or does not build.
+# The models run with one preemption, then two, then three; the first failure ends a mutant. The control, which is the
+# crate itself, runs in the same way with each number that a kill needed. Two jobs at a time.
+#
+# Exits with 1 if a mutant survives, and with 2 if the control fails, or a mutant does not apply, does not build, or keeps
+# the models running until the time is up: that is no kill.
 set -euo pipefail
-
-only=${1:-}
 root=$(cd "$(dirname "$0")/.." && pwd)
-copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
-export CARGO_TARGET_DIR=${WEAKEN_TARGET_DIR:-${CARGO_TARGET_DIR:-$root/target}/weaken}
-export RUSTFLAGS="--cfg loom"
-# Mutants panic in many models, and a backtrace takes longer than a model.
-export RUST_BACKTRACE=0
-log=$copy/log
-killed=0 survived=0
+work=$(mktemp -d)
+jobs=2
+limit=${WEAKEN_LIMIT:-300}
+mkdir -p "${CARGO_TARGET_DIR:=$root/target}"
+base=$(cd "$CARGO_TARGET_DIR" && pwd)/weaken
+trap 'trap - TERM; kill 0 2>/dev/null; rm -rf "$work"' INT TERM
+trap 'rm -rf "$work"' EXIT
+# Mutants panic in many models, and a backtrace takes longer than a model. RUSTC_BOOTSTRAP is for `--fail-fast` only.
+export RUSTFLAGS="--cfg loom" RUST_BACKTRACE=0 CARGO_TERM_COLOR=never
 
 die() {
     echo "weaken.sh: $*" >&2
     exit 2
 }
 
-# Without what the models do not need: the dependencies of the other tests are slow to build, and some of them have a
-# `cfg(loom)` of their own.
-mkdir "$copy/tests" "$copy/src"
-awk '/^\[/ { skip = /dev-dependencies/ || /^\[\[/ } !skip' "$root/Cargo.toml" >"$copy/Cargo.toml"
-find "$root" -maxdepth 1 -name '*.md' -exec cp {} "$copy" \;
-cp "$root/tests/loom.rs" "$copy/tests/"
-[ ! -f "$root/Cargo.lock" ] || cp "$root/Cargo.lock" "$copy/"
-
-restore() {
-    rm -rf "$copy/src"
-    # Without the old times, by which cargo would take the last mutant for up to date.
-    cp -r "$root/src" "$copy/src"
-}
-
-build() {
-    (cd "$copy" && cargo test --release --features loom,futex,parking_lot --test loom --no-run) >"$log" 2>&1 || return 1
-    # Cargo said that it had built this source, and not that one which it had built before was still good.
-    grep -q "Compiling atomic-parker" "$log" || die "cargo did not rebuild $1"
-}
-
-models() {
-    # A mutant can make a model run for ever: that counts as a failure.
-    (cd "$copy" && timeout 300 cargo test --release --features loom,futex,parking_lot --test loom -q -- --nocapture) \
-        >"$log" 2>&1
-}
-
-# Which models failed. Not from the summary: a deadlock in a model that unwinds into another one aborts the run.
-failed() {
-    sed -nE "s/^thread '([a-z_]+::[A-Za-z]+)'.* panicked at .*/\1/p" "$log" | sort -u
-}
-
-try() { # NAME
-    local code=0 which
-    build "$1" || {
-        cat "$log" >&2
-        die "$1: does not build"
-    }
-    # With few preemptions first, which is quick, and only then with all.
-    LOOM_MAX_PREEMPTIONS=2 models || code=$?
-    [ "$code" -ne 0 ] || models || code=$?
-    which=$(failed | head -n 1)
-    if [ "$code" -eq 0 ]; then
-        echo "SURVIVED  $1"
-        survived=$((survived + 1))
-        return
-    fi
-    if [ -n "$which" ]; then
-        which+=", $(failed | wc -l) in all"
-    elif [ "$code" -eq 124 ]; then
-        which="a model does not end"
-    else
-        cat "$log" >&2
-        die "$1: something other than a model failed"
-    fi
-    echo "killed    $1  ($which)"
-    killed=$((killed + 1))
-}
-
+# The mutants.
+names=() files=() scripts=()
+words=("$@")
 mutant() { # NAME FILE SED-SCRIPT
-    restore
-    sed -i "$3" "$copy/src/$2"
-    ! cmp -s "$root/src/$2" "$copy/src/$2" || die "$1: the code that it changes is gone"
-    try "$2: $1"
+    local word
+    for word in "${words[@]-}"; do
+        if [[ "$2: $1" == *"$word"* ]]; then
+            names+=("$2: $1") files+=("$2") scripts+=("$3")
+            return
+        fi
+    done
 }
-
-restore
-build "the control" || {
-    cat "$log" >&2
-    die "the control does not build"
-}
-# As the mutants at first. With all preemptions it is what the models themselves are run for.
-LOOM_MAX_PREEMPTIONS=2 models || {
-    cat "$log" >&2
-    die "the control fails"
-}
-echo "passes    the control"
-
 strong='Ordering::\(Acquire\|Release\|AcqRel\|SeqCst\)'
-while IFS=: read -r line code; do
+while IFS=: read -r file line code; do
+    file=${file#"$root/src/"}
     code=${code%%//*}
-    count=$(grep -o "$strong" <<<"$code" | wc -l)
+    # The tests of a file come last in it.
+    tests=$(grep -n '^mod tests' "$root/src/$file" | head -n 1 | cut -d: -f1 || true)
+    [ "$line" -lt "${tests:-999999}" ] || continue
+    count=$(grep -o "$strong" <<<"$code" | wc -l || true)
     for place in $(seq "$count"); do
         name=$(grep -o "$strong" <<<"$code" | sed -n "${place}p")
-        mutant "line $line: $name -> Relaxed" state.rs "${line}s/$strong/Ordering::Relaxed/$place"
+        weak=Relaxed
+        [[ $code != *fence* ]] || weak=AcqRel
+        mutant "line $line: $name -> $weak" "$file" "${line}s/$strong/Ordering::$weak/$place"
     done
-done < <(grep -n "$strong" "$root/src/state.rs")
-[ $((killed + survived)) -gt 0 ] || die "no ordering found in src/state.rs"
+done < <(grep -rn --include='*.rs' "$strong" "$root/src" | sort -t: -k1,1 -k2,2n)
+[ ${#names[@]} -gt 0 ] || [ $# -gt 0 ] || die "no ordering found in src/"
+for list in "$root"/tests/weaken/*.sh; do
+    # shellcheck source=/dev/null
+    . "$list"
+done
+[ ${#names[@]} -gt 0 ] || die "no mutant is called that"
 
-if [ "$only" != orderings ]; then
-    mutant "an unpark that finds the token does not write" state.rs \
-        '/decode(self.0.swap(NOTIFIED/i if self.peek() == ParkState::Notified { return ParkState::Notified; }'
-    by_store='.map(|_| self.0.store(EMPTY, Ordering::Relaxed)).ok_or(())'
-    mutant "take by load and store" state.rs \
-        "s/\.compare_exchange(NOTIFIED, EMPTY, .*)$/.load(Ordering::Acquire).checked_sub(NOTIFIED)$by_store/"
-    mutant "sleeps although the token has come" state.rs \
-        's/if parked != Err(NOTIFIED) {/if parked != Err(NOTIFIED) || true {/'
-    mutant "leave never puts PARKED back" state.rs \
-        's/if others { PARKED } else { EMPTY }/if others { EMPTY } else { EMPTY }/'
-    mutant "leave always leaves PARKED" state.rs \
-        's/if others { PARKED } else { EMPTY }/if others { PARKED } else { PARKED }/'
-    mutant "abandon does nothing" state.rs 's/let _ = self.0.compare_exchange(PARKED, EMPTY, .*//'
+# Which models see a file.
+models_of() {
+    case $1 in
+    idle/*) echo loom_idle ;;
+    *) echo loom ;;
+    esac
+}
 
-    mutant "no wake" atomic_parker.rs 's/if replaced == ParkState::Parked {/if false {/'
-    mutant "a panic passes no wake on" atomic_parker.rs 's/let _ = catch_unwind(.*//'
-    mutant "who leaves unknown others does not wake them" atomic_parker.rs \
-        '/The slow path does not know who else sleeps/ { n; s/self.wake();// }'
-    mutant "who takes a late token wakes nobody" atomic_parker.rs 's/if owes_a_wake {/if false {/'
-    mutant "a panic after leave loses the token" atomic_parker.rs 's/self.parker.state.notify();//'
-    mutant "a panic in a wake that is sent on loses the token" atomic_parker.rs \
-        's/PassOn { parker: self, sleeper: None, sleepers }/()/'
-    mutant "a timeout leaves PARKED" atomic_parker.rs 's/left().is_none() && (expired || /left().is_none() \&\& (/'
-    mutant "everyone thinks to be alone" atomic_parker.rs 's/deadline, sleepers == Sleepers::One)/deadline, true)/'
+# prepare JOB: a copy of the crate, without what the models do not need.
+prepare() {
+    bash "$root/tests/copy.sh" "$work/$1" none
+    mkdir -p "$work/$1/tests"
+    cp "$root"/tests/loom*.rs "$work/$1/tests/"
+    cp -R "$root"/docs "$work/$1/" 2>/dev/null || true
+}
 
-    no_reason='!(sleeper.still_parked() \&\& \1)'
-    mutant "sleeps without a look at the state" wait/condvar.rs \
-        "s/while sleeper.still_parked() && \(.*\) {/for turn in 0.. { if turn > 0 \&\& $no_reason { break; }/"
-    mutant "wakes without the lock" wait/condvar.rs 's/drop(lock(&self.asleep));//'
-    mutant "leaves outside the lock" wait/condvar.rs \
-        's/sleeper.leave(\*asleep > 0);/let others = *asleep > 0; drop(asleep); sleeper.leave(others);/'
-    mutant "sees nobody else" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(false)/'
-    mutant "always sees others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(true)/'
+# build JOB MODELS: its binary goes to $work/JOB.binary. Out of a target folder for each job.
+build() {
+    local json=$work/$1.json
+    (cd "$work/$1" && CARGO_TARGET_DIR=$base/$1 cargo test --release --features loom,futex,parking_lot --test "$2" --no-run \
+        --message-format=json) >"$json" 2>"$work/$1.log" || return 1
+    sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$json" | tail -n 1 >"$work/$1.binary"
+    [ -s "$work/$1.binary" ]
+}
 
-    mutant "who wakes only looks for sleepers" wait/event_count.rs \
-        's/self.sleepers.fetch_add(0, Ordering::Release) > 0/self.sleepers.load(Ordering::Acquire) > 0/'
-    mutant "a wake is no event" wait/event_count.rs 's/self.events.fetch_add(1, /self.events.fetch_add(0, /'
-    mutant "sleepers do not count" wait/event_count.rs 's/self.sleepers.fetch_add(1, /self.sleepers.fetch_add(0, /'
-    mutant "sleeps without a look at the state" wait/futex.rs 's/if sleeper.still_parked() {/if true {/'
-    mutant "wakes nobody" wait/futex.rs 's/if self.count.signal() {/if false {/'
+# models JOB PREEMPTIONS
+models() {
+    LOOM_MAX_PREEMPTIONS=$2 RUSTC_BOOTSTRAP=1 timeout "$limit" "$(cat "$work/$1.binary")" -Zunstable-options --fail-fast \
+        --nocapture --test-threads=2 >"$work/$1.log" 2>&1
+}
 
-    mutant "sleeps without a look at the state" wait/parking_lot.rs 's/|| sleeper.still_parked()/|| true/'
-    mutant "a timeout sees nobody else" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(false)/'
-    mutant "a timeout always sees others" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(true)/'
-    mutant "the woken one sees nobody else" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(false)/'
-    # Not among them: a woken one that does not leave at all. The contract allows it, the parker sends the wake on then.
-    mutant "the woken one always sees others" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(true)/'
-fi
+# attempt JOB NUMBER: leaves its line in $work/result.NUMBER.
+attempt() {
+    local job=$1 number=$2 began=$SECONDS code preemptions which
+    local name=${names[$2]} file=${files[$2]} result=$work/result.$2
+    rm -rf "${work:?}/$job/src"
+    # Without the old times, by which cargo would take the last mutant for up to date.
+    cp -r "$root/src" "$work/$job/src"
+    sed -i "${scripts[$number]}" "$work/$job/src/$file" || { echo "BROKEN|$name|sed|" >"$result"; return; }
+    if cmp -s "$root/src/$file" "$work/$job/src/$file"; then
+        echo "BROKEN|$name|the code that it changes is gone|" >"$result"
+        return
+    fi
+    if ! build "$job" "$(models_of "$file")"; then
+        { echo "$name:" && tail -n 30 "$work/$job.log"; } >&2
+        echo "BROKEN|$name|does not build|" >"$result"
+        return
+    fi
+    for preemptions in 1 2 3; do
+        code=0
+        # The shell says when a model aborts, which is a kill as any other.
+        { models "$job" $preemptions || code=$?; } 2>/dev/null
+        [ "$code" -ne 0 ] || continue
+        # Not from the summary: a deadlock in a model that unwinds into another one aborts the run.
+        which=$(sed -nE "s/.*thread '([A-Za-z_]+::[A-Za-z_]+)'.* panicked at .*/\1/p" "$work/$job.log" | head -n 1)
+        if [ -n "$which" ]; then
+            echo "killed|$name|$which, $preemptions|$((SECONDS - began)) s" >"$result"
+        elif [ "$code" -eq 124 ]; then
+            echo "TIMEOUT|$name|$(grep -c 'model .* interleavings' "$work/$job.log" || true) models passed, with $preemptions preemptions|$limit s" >"$result"
+        else
+            tail -n 30 "$work/$job.log" >&2
+            echo "BROKEN|$name|something other than a model failed|" >"$result"
+        fi
+        return
+    done
+    echo "SURVIVED|$name||$((SECONDS - began)) s" >"$result"
+}
 
-echo "$killed killed, $survived survived"
-[ "$survived" -eq 0 ]
+# control JOB MODELS PREEMPTIONS
+control() {
+    rm -rf "${work:?}/$1/src"
+    cp -r "$root/src" "$work/$1/src"
+    build "$1" "$2" || { cat "$work/$1.log" >&2; die "the control does not build"; }
+    limit=1200 models "$1" "$3" || { tail -n 60 "$work/$1.log" >&2; die "the control fails: $2, $3 preemptions"; }
+    echo "passes    the control: $2, $(grep -c 'model .* interleavings' "$work/$1.log") models with at most $3 preemptions"
+}
+
+# As the mutants at first.
+for job in $(seq $jobs); do prepare "$job"; done
+suites=$(for file in "${files[@]}"; do models_of "$file"; done | sort -u)
+for suite in $suites; do control 1 "$suite" 1; done
+
+mkdir "$work/taken"
+run_job() {
+    local number line
+    for number in "${!names[@]}"; do
+        mkdir "$work/taken/$number" 2>/dev/null || continue
+        attempt "$1" "$number"
+        IFS='|' read -r -a line <"$work/result.$number"
+        echo "${line[0]}  ${line[1]}  (${line[2]-}) ${line[3]-}"
+    done
+}
+for job in $(seq $jobs); do run_job "$job" & done
+wait
+
+# And as they were killed.
+for suite in $suites; do
+    for preemptions in 2 3; do
+        for number in "${!names[@]}"; do
+            if [ "$(models_of "${files[$number]}")" = "$suite" ] && grep -q "^killed.*, $preemptions|" "$work/result.$number"; then
+                control 1 "$suite" $preemptions
+                break
+            fi
+        done
+    done
+done
+
+echo
+printf '%-9s %-78s %s\n' "" "mutant" "killed by, with so many preemptions"
+for number in "${!names[@]}"; do
+    awk -F'|' '{ printf "%-9s %-78s %s\n", $1, $2, $3 }' "$work/result.$number"
+done
+count() { cat "$work"/result.* | grep -c "^$1" || true; }
+echo "$(count killed) killed, $(count SURVIVED) survived, $(count TIMEOUT) ran out of time, $(count BROKEN) could not be tried; $SECONDS s"
+[ "$(count BROKEN)" = 0 ] && [ "$(count TIMEOUT)" = 0 ] || exit 2
+[ "$(count SURVIVED)" = 0 ]
