@@ -7,7 +7,6 @@
 use super::Spin;
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::OnceLock;
 
 /// What parkers use that were given no other. Read by every new parker, and hardly ever written.
 static DEFAULT: AtomicU32 = AtomicU32::new(Spin::adaptive().0);
@@ -23,13 +22,22 @@ pub(super) fn default() -> Spin {
     Spin(DEFAULT.load(Ordering::Relaxed))
 }
 
-/// How many CPUs there are for this process, as far as the first thread that asks can tell.
+/// How many CPUs there are for this process, as far as the calling thread can tell.
 ///
-/// Asked once: it reads files where there are control groups. A wrong answer, as for a thread that was pinned, or after a
-/// change, costs a new parker with a fixed spin one spin or one sleep: each learns from its wake-ups.
+/// Asking reads files where there are control groups, so an answer above one is kept. One CPU is not: the thread may be
+/// pinned, unlike others. After a change, a new parker with a fixed spin may spin or sleep once too often: each learns from
+/// its wake-ups.
 pub(crate) fn cpus() -> u32 {
-    static CPUS: OnceLock<u32> = OnceLock::new();
-    *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32))
+    static CPUS: AtomicU32 = AtomicU32::new(1);
+    // Relaxed, here and below: the number is all there is.
+    let mut cpus = CPUS.load(Ordering::Relaxed);
+    if cpus <= 1 {
+        cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32);
+        if cpus > 1 {
+            CPUS.store(cpus, Ordering::Relaxed);
+        }
+    }
+    cpus
 }
 
 /// Those that spin for long at this moment. A slot holds when its spin ends at the latest, or zero.

@@ -111,3 +111,57 @@ fn micros(time: Instant) -> u32 {
 fn nanos(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::spin::{End, Spin, Waited};
+
+    /// A policy that spins at the next wait, for up to `limit`.
+    fn about_to_spin(limit: Duration) -> Policy {
+        let mut policy = Policy::new(Spin::adaptive_up_to(limit), 1);
+        policy.step(Waited { spun: 1, end: End::Found });
+        assert!(policy.spins_for() > 0);
+        policy
+    }
+
+    #[test]
+    fn a_second_spinner_beside_the_first_sleeps() {
+        if cpus() == 1 {
+            return;
+        }
+        let policy = about_to_spin(Duration::from_secs(1));
+        let now = micros(sync::now());
+        let others: Vec<_> =
+            (1..cpus() as usize).map(|other| LONG_SPINS.begin(other, now, now + 1_000_000, u32::MAX)).collect();
+        // It would spin for a second.
+        let Spun::Failed(spun) = spin(&policy, 0, None, false, || false) else {
+            panic!("found what is not there");
+        };
+        assert!((LONG..500_000_000).contains(&spun), "{spun}");
+        drop(others);
+        let short = about_to_spin(Duration::from_millis(1));
+        // Others may spin meanwhile.
+        while !matches!(spin(&short, 0, None, false, || false), Spun::Failed(900_000..)) {}
+    }
+
+    #[test]
+    fn a_spin_ends_with_its_budget_or_its_deadline() {
+        if cpus() == 1 {
+            return;
+        }
+        let policy = about_to_spin(Duration::from_micros(5));
+        let mut looks = 0;
+        let spun = spin(&policy, 0, None, false, || {
+            looks += 1;
+            false
+        });
+        assert!(matches!(spun, Spun::Failed(5_000..)) && looks > UNTIMED_TURNS);
+        let past = Some(sync::now());
+        assert!(matches!(spin(&policy, 0, past, false, || false), Spun::Failed(0)));
+        assert!(matches!(spin(&policy, 0, None, false, || true), Spun::Found(0)));
+        let idle = Policy::new(Spin::adaptive(), 1);
+        assert!(matches!(spin(&idle, 0, None, false, || unreachable!("it does not spin")), Spun::Failed(0)));
+        assert!(matches!(spin(&idle, 0, None, true, || unreachable!("it does not spin")), Spun::Failed(UNTIMED)));
+    }
+}

@@ -1,17 +1,18 @@
-//! Looking before sleeping. What the policy decides is tested in `src/spin.rs`; here, that a parker does as it says.
+//! Spinning before sleeping, seen by the calls of `Wait::wait`. What the policy decides is tested in `src/spin/policy.rs`.
 
 use crate::support::{home, until, Counting};
 use atomic_parker::wait::Condvar;
-use atomic_parker::{Parker, Spin};
+use atomic_parker::{ParkState, Parker, Spin, Unparker};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::Arc;
+use std::sync::{mpsc, Arc, OnceLock};
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// With one CPU no parker looks, and these tests have nothing to see.
-fn can_look() -> bool {
+/// With one CPU no parker spins, and these tests have nothing to see.
+fn can_spin() -> bool {
     let can = thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
     if !can {
         eprintln!("not tested: there is one CPU only");
@@ -20,8 +21,8 @@ fn can_look() -> bool {
 }
 
 #[test]
-fn a_look_that_finds_the_token_spares_the_sleep() {
-    if !can_look() {
+fn a_spin_that_finds_the_token_spares_the_sleep() {
+    if !can_spin() {
         return;
     }
     type Park = fn(&Parker<Counting>);
@@ -54,7 +55,7 @@ fn a_look_that_finds_the_token_spares_the_sleep() {
 }
 
 #[test]
-fn a_look_that_fails_ends_in_a_sleep() {
+fn a_spin_that_fails_ends_in_a_sleep() {
     for spin in [Spin::off(), Spin::bounded(Duration::from_nanos(1)), Spin::adaptive()] {
         for timeout in [HOUR, Duration::MAX] {
             let (wait, counts) = Counting::<Condvar>::new();
@@ -71,8 +72,8 @@ fn a_look_that_fails_ends_in_a_sleep() {
 }
 
 #[test]
-fn no_look_goes_past_the_deadline() {
-    if !can_look() {
+fn no_spin_goes_past_the_deadline() {
+    if !can_spin() {
         return;
     }
     // A stall of this thread could bring the token together with the deadline, and then it wins: so more than one try.
@@ -89,4 +90,125 @@ fn no_look_goes_past_the_deadline() {
         home(other);
         !took
     });
+}
+
+const BATCH: usize = 1_000;
+
+type Unpark = Box<dyn Fn() + Send>;
+type Way = fn(Unparker<Counting>) -> Unpark;
+
+/// The ways to wake a parker.
+const WAYS: [Way; 3] = [
+    |unparker| Box::new(move || assert!(unparker.unpark())),
+    |unparker| Box::new(move || assert_ne!(unparker.notify(), ParkState::Notified)),
+    |unparker| {
+        let waker = Waker::from(unparker);
+        Box::new(move || waker.wake_by_ref())
+    },
+];
+
+/// Puts the calling thread on a CPU of its own: under load, a system may put both of a pair on one, where they had better
+/// sleep.
+fn pin(number: usize) {
+    // Asked once, as a thread that starts on a pinned one knows only that CPU.
+    static CORES: OnceLock<Vec<core_affinity::CoreId>> = OnceLock::new();
+    if let Some(core) = CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default()).get(number) {
+        core_affinity::set_for_current(*core);
+    }
+}
+
+/// Two threads that hand over at once, in batches, on two CPUs. Returns how often both called `Wait::wait`, for each batch, until `enough`
+/// of them have been seen; at most 1,000.
+fn hand_over(spin: Option<Spin>, way: Way, before: fn(&Parker<Counting>), enough: fn(&[usize]) -> bool) -> Vec<usize> {
+    home(thread::spawn(move || hand_over_from_here(spin, way, before, enough)))
+}
+
+fn hand_over_from_here(
+    spin: Option<Spin>,
+    way: Way,
+    before: fn(&Parker<Counting>),
+    enough: fn(&[usize]) -> bool,
+) -> Vec<usize> {
+    pin(0);
+    let (wait, counts) = Counting::<Condvar>::new();
+    let (other_wait, other_counts) = Counting::<Condvar>::new();
+    let make = move |wait| match spin {
+        Some(spin) => Parker::with_wait(wait).with_spin(spin),
+        None => Parker::with_wait(wait),
+    };
+    let parker = make(wait);
+    let wake = way(parker.unparker());
+    let (sender, receiver) = mpsc::channel();
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = over.clone();
+    let other = thread::spawn(move || {
+        pin(1);
+        let parker = make(other_wait);
+        before(&parker);
+        sender.send(way(parker.unparker())).unwrap();
+        loop {
+            parker.park();
+            if is_over.load(SeqCst) {
+                return;
+            }
+            wake();
+        }
+    });
+    let wake_other = receiver.recv().unwrap();
+    before(&parker);
+    let mut batches = Vec::new();
+    while batches.len() < 1_000 && !enough(&batches) {
+        let waits = counts.waits() + other_counts.waits();
+        for _ in 0..BATCH {
+            wake_other();
+            parker.park();
+        }
+        batches.push(counts.waits() + other_counts.waits() - waits);
+    }
+    over.store(true, SeqCst);
+    wake_other();
+    home(other);
+    batches
+}
+
+/// Whether in the last batch nearly all tokens were found by spinning. Other tests run at the same time.
+fn spins(batches: &[usize]) -> bool {
+    batches.last().is_some_and(|waits| *waits < 2 * BATCH / 10)
+}
+
+#[test]
+fn a_pair_that_hands_over_at_once_stops_sleeping() {
+    if !can_spin() {
+        return;
+    }
+    for way in WAYS {
+        for spin in [None, Some(Spin::adaptive()), Some(Spin::adaptive_up_to(Duration::from_micros(50)))] {
+            let batches = hand_over(spin, way, |_| {}, spins);
+            assert!(spins(&batches), "{batches:?}");
+        }
+    }
+}
+
+#[test]
+fn a_pair_that_is_not_to_spin_sleeps_each_time() {
+    if !can_spin() {
+        return;
+    }
+    // Where the other side is woken only after this one is about to park, its token comes later.
+    let batches = hand_over(Some(Spin::off()), WAYS[0], |_| {}, |batches| batches.len() == 20);
+    assert!(!batches.iter().any(|waits| *waits < BATCH), "{batches:?}");
+}
+
+#[test]
+fn a_parker_of_long_waits_learns_to_spin_again() {
+    if !can_spin() {
+        return;
+    }
+    fn long_waits(parker: &Parker<Counting>) {
+        for _ in 0..50 {
+            assert!(!parker.park_timeout(Duration::from_micros(200)));
+        }
+    }
+    let batches = hand_over(Some(Spin::adaptive()), WAYS[0], long_waits, spins);
+    assert!(spins(&batches), "{batches:?}");
 }
