@@ -23,9 +23,9 @@
 //! - The counts of `std::sync::Arc`: they are taken to be right, and order nothing here.
 //! - Spinning: a parker of a model sleeps at once, so that what one execution teaches does not change the next.
 
-use atomic_parker::model::advance_clock;
+use atomic_parker::model::{advance_clock, now};
 use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
-use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
+use atomic_parker::{block_on, AtomicParker, ParkState, Parker, Unparker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 use std::io::Write;
@@ -238,6 +238,7 @@ check! {
     owner_dropped on Condvar, Futex, ParkingLot, Spurious, Sticky;
     panicking_wait on Condvar, Futex, ParkingLot, Spurious, Sticky;
     panicking_wake on Spurious, Sticky;
+    two_parkers_share on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     panicking_wait_of_one_sleeper on Spurious <= 4, Sticky <= 4;
 }
 
@@ -636,4 +637,108 @@ fn panicking_wait_of_one_sleeper<W: Slow>() {
     sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
     assert!(parker.try_park());
     assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// Two parkers on one slow path: a wake for the one is not lost on the sleeper of the other.
+fn two_parkers_share<W: Slow>() {
+    let wait = Arc::new(W::new());
+    let [first, second] = [(); 2].map(|()| Parker::with_wait(wait.clone()));
+    let (to_first, to_second) = (first.unparker(), second.unparker());
+    let sleeper = thread::spawn(move || {
+        first.park();
+        assert!(to_second.unpark());
+    });
+    let waker = thread::spawn(move || assert!(to_first.unpark()));
+    second.park();
+    sleeper.join().unwrap();
+    waker.join().unwrap();
+    assert_eq!(second.state(), ParkState::Empty);
+}
+
+/// The model has a present of its own, and a deadline that is there now does not sleep.
+#[test]
+fn now_is_a_deadline_of_the_model() {
+    fn model() {
+        let parker = Parker::new();
+        assert!(!parker.park_deadline(now()));
+        advance_clock();
+        assert!(!parker.park_deadline(now()));
+        assert!(parker.unpark());
+        assert!(parker.park_deadline(now()));
+    }
+    explore("now_is_a_deadline_of_the_model", None, model);
+}
+
+/// A call of `block_on` within the poll of another one, each woken once by another thread.
+mod nested_block_on {
+    use super::*;
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Outer {
+        WokenBefore,
+        WokenFirst,
+        WokenLast,
+    }
+
+    /// Both calls end, the outer one by its second poll: neither takes a wake-up of the other.
+    fn model(outer: Outer) {
+        let facts = [(); 2].map(|()| Fact::new());
+        let (mut polls, mut other) = (0, None);
+        block_on(poll_fn(|context| {
+            polls += 1;
+            if polls == 2 {
+                assert_eq!(facts[0].get(), 1, "polled again without a wake-up of its own");
+                return Poll::Ready(());
+            }
+            let wake_outer = {
+                let (waker, fact) = (context.waker().clone(), facts[0].clone());
+                move || {
+                    fact.set(1);
+                    waker.wake_by_ref();
+                }
+            };
+            if outer == Outer::WokenBefore {
+                wake_outer();
+            }
+            let mut inner_polls = 0;
+            block_on(poll_fn(|context| {
+                inner_polls += 1;
+                if inner_polls == 2 {
+                    assert_eq!(facts[1].get(), 1, "polled again without a wake-up of its own");
+                    return Poll::Ready(());
+                }
+                let (waker, fact, wake_outer) = (context.waker().clone(), facts[1].clone(), wake_outer.clone());
+                other = Some(thread::spawn(move || {
+                    if outer == Outer::WokenFirst {
+                        wake_outer();
+                    }
+                    fact.set(1);
+                    waker.wake();
+                    if outer == Outer::WokenLast {
+                        wake_outer();
+                    }
+                }));
+                Poll::Pending
+            }));
+            Poll::Pending
+        }));
+        other.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn woken_before_the_inner_sleep() {
+        explore("nested_block_on::woken_before", Some(4), || model(Outer::WokenBefore));
+    }
+
+    #[test]
+    fn woken_during_the_inner_sleep() {
+        explore("nested_block_on::woken_first", Some(4), || model(Outer::WokenFirst));
+    }
+
+    #[test]
+    fn woken_after_the_inner_sleep() {
+        explore("nested_block_on::woken_last", Some(4), || model(Outer::WokenLast));
+    }
 }
