@@ -47,6 +47,11 @@ while IFS=: read -r file line code; do
     # The tests of a file come last in it.
     tests=$(grep -n '^mod tests' "$root/src/$file" | head -n 1 | cut -d: -f1 || true)
     [ "$line" -lt "${tests:-999999}" ] || continue
+    # The line before says so where no model can see an ordering, as loom's read-modify-writes read the newest value.
+    if sed -n "$((line - 1))p" "$root/src/$file" | grep -q 'Not seen by models'; then
+        echo "not tried: $file: line $line, which says that models cannot see it"
+        continue
+    fi
     count=$(grep -o "$strong" <<<"$code" | wc -l || true)
     for place in $(seq "$count"); do
         name=$(grep -o "$strong" <<<"$code" | sed -n "${place}p")

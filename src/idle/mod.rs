@@ -359,7 +359,10 @@ impl<W: Wait> Idle<W> {
             return usize::from(work == 1 && self.wake_one());
         }
         let wakes = || !self.shared.word.nobody_idle() && !self.is_closed();
-        (0..work).take_while(|_| wakes() && self.unpark(self.shared.word.request_more())).count()
+        // No more than there are workers, or one that sleeps again meanwhile would be woken twice.
+        (0..work.min(self.shared.unparkers.len()))
+            .take_while(|_| wakes() && self.unpark(self.shared.word.request_more()))
+            .count()
     }
 
     /// Closes the set, for good: wakes all workers, and `next` returns `None` where `find` finds nothing.

@@ -32,8 +32,10 @@
 //! read-modify-write, so that each word is one release sequence, and what an announcement published before its fence
 //! is seen by a thread that reads its mark, or a later one, with Acquire or before a fence of its own.
 //!
-//! Acquire stands where a worker learns from its bit that it was claimed, and has no fence between that and its next
-//! look: in `retract` and `is_claimed`. That look must see the work that it was claimed for.
+//! Acquire stands where a worker learns from its bit that it was claimed: in `retract` and `is_claimed`. There is no
+//! fence between that and its next look, which must see the work that it was claimed for. And the worker must see the
+//! search counted before it counts it back. So the steps that clear the bit of another worker release, as the search was
+//! counted before. Models cannot show the second reason: there, a read-modify-write always reads the newest value.
 
 use crate::sync::atomic::{fence, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
@@ -163,7 +165,8 @@ impl Word {
             let bits = self.word(word);
             let mut seen = bits.load(Ordering::Relaxed);
             while seen != 0 {
-                match bits.compare_exchange_weak(seen, seen & (seen - 1), Ordering::Relaxed, Ordering::Relaxed) {
+                // Release: the claimed worker must find the search counted that it got. (Not seen by models.)
+                match bits.compare_exchange_weak(seen, seen & (seen - 1), Ordering::Release, Ordering::Relaxed) {
                     Ok(_) => return Some(word * self.bits + seen.trailing_zeros() as usize),
                     Err(newer) => seen = newer,
                 }
@@ -180,7 +183,8 @@ impl Word {
         }
         // First the search, and then the worker: it may end the search at once.
         self.head().fetch_add(SEARCH, Ordering::Relaxed);
-        if bits.fetch_and(!bit, Ordering::Relaxed) & bit != 0 {
+        // Release: as in `take_lowest`. (Not seen by models.)
+        if bits.fetch_and(!bit, Ordering::Release) & bit != 0 {
             return (true, None);
         }
         (false, self.send())
