@@ -1,0 +1,34 @@
+# The mutants of the idle set: `mutant NAME FILE SED`, read by tests/weaken.sh.
+# shellcheck shell=bash
+
+mutant "a claimed worker that finds other work passes nothing on" idle/worker.rs \
+    's/true => self.worker.word().pass_on(owed),/true => self.worker.word().leave(),/'
+mutant "the chain ends after one link" idle/word.rs \
+    '/pub(super) fn leave/,/^    }/s/{ head - IDLE } else/{ (head - IDLE) \& !OWED } else/'
+mutant "the last searcher passes nothing on" idle/word.rs \
+    '/pub(super) fn leave/,/^    }/s/is_last_and_owes(head) {/false {/; /pub(super) fn leave/,/^    }/s/!is_last_and_owes(before)/true/'
+mutant "a worker takes OWED along and forgets it" idle/worker.rs \
+    's/self.standing = Standing::Signed { owed };/let _ = owed; self.standing = Standing::Signed { owed: false };/'
+mutant "an announcement during a search leaves no mark" idle/word.rs \
+    's/let wanted = if searched { head | OWED }/let wanted = if searched { head }/'
+mutant "a search that finds no sleeper forgets what was announced meanwhile" idle/word.rs \
+    '/    fn send/,/^    }/s/if !is_last_and_owes(before) {/if true {/'
+mutant "the worker is claimed before its search is counted" idle/word.rs \
+    '/pub(super) fn claim(/,/^    }/{s/self.head().fetch_add(SEARCH, Ordering::Relaxed);//;s/{$/&/;s/return (true, None);/self.head().fetch_add(SEARCH, Ordering::Relaxed); return (true, None);/}'
+mutant "a worker sleeps without a last look" idle/worker.rs \
+    '/let end = loop/,/end_early/s/self.call(&mut find)/None/'
+mutant "the bit is set after the fence" idle/word.rs \
+    '/pub(super) fn sign/,/^    }/{s/^        bits.fetch_or.*$//;s/^        owed$/        bits.fetch_or(bit, Ordering::Relaxed); owed/}'
+mutant "a worker that panics stays in the set" idle/worker.rs \
+    '/fn drop(&mut self)/,/^    }/s/self.end_early();//'
+mutant "a worker that times out keeps its search" idle/worker.rs \
+    '/if let Some(end) = end.or/,/return end/s/stay.leave();/stay.standing = Standing::Busy;/'
+mutant "a worker that times out was never claimed" idle/worker.rs \
+    's/if end.is_some() && !stay.retract()/if end.is_some() \&\& (!stay.retract() || true)/'
+mutant "a busy worker is all that wake_worker asks for" idle/word.rs \
+    's/return (false, self.request());/return (false, None);/'
+mutant "close wakes nobody" idle/mod.rs '/pub fn close/,/^    }/s/if !self.shared.word.nobody_idle()/if false/'
+mutant "a waiter within a task ends at close" idle/worker.rs \
+    's/self.run(Ends::WithWork, || None, &mut find)/self.run(Ends::AtClose, || None, \&mut find)/'
+mutant "the deadline is asked once" idle/worker.rs \
+    's/let mut expired = false;/let mut expired = false; let once = deadline();/; s/self.park(self.call(&mut deadline))/self.park(once)/'
