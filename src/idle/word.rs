@@ -165,7 +165,7 @@ impl Word {
             let bits = self.word(word);
             let mut seen = bits.load(Ordering::Relaxed);
             while seen != 0 {
-                // Release: the claimed worker must find the search counted that it got. (Not seen by models.)
+                // Release: the claimed worker must find its search in the head.
                 match bits.compare_exchange_weak(seen, seen & (seen - 1), Ordering::Release, Ordering::Relaxed) {
                     Ok(_) => return Some(word * self.bits + seen.trailing_zeros() as usize),
                     Err(newer) => seen = newer,
@@ -183,7 +183,7 @@ impl Word {
         }
         // First the search, and then the worker: it may end the search at once.
         self.head().fetch_add(SEARCH, Ordering::Relaxed);
-        // Release: as in `take_lowest`. (Not seen by models.)
+        // Release: as in `take_lowest`.
         if bits.fetch_and(!bit, Ordering::Release) & bit != 0 {
             return (true, None);
         }
@@ -284,3 +284,7 @@ fn is_last(head: usize) -> bool {
 fn is_last_and_owes(head: usize) -> bool {
     is_last(head) && head & OWED != 0
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[path = "word_tests.rs"]
+mod tests;

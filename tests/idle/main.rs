@@ -2,4 +2,5 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod rules;
+mod stress;
 mod support;

@@ -2,8 +2,9 @@
 
 use crate::support::{serve, set, until_asleep, Queue};
 use atomic_parker::idle::{Idle, Next, Worker};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn handles_are_send_and_sync_as_documented() {
@@ -86,4 +87,88 @@ fn tasks_that_wait_for_each_other_all_run() {
         idle.close();
         assert!(found.recv().is_err());
     }
+}
+
+#[test]
+fn a_deadline_that_passes_ends_the_sleep_and_not_earlier() {
+    let (idle, workers) = Idle::new(1);
+    let timeout = Duration::from_millis(2);
+    let start = Instant::now();
+    assert_eq!(workers[0].next_timeout(timeout, || None::<()>), Next::TimedOut);
+    assert!(start.elapsed() >= timeout);
+    // Work that is there wins, also after the deadline.
+    let mut looks = 0;
+    let find = || {
+        looks += 1;
+        (looks == 3).then_some(7)
+    };
+    assert_eq!(workers[0].next_deadline(|| Some(start), find), Next::Work(7));
+    assert_eq!(idle.asleep(), 0);
+}
+
+#[test]
+fn next_within_find_panics_and_leaves_the_set_whole() {
+    let (idle, workers) = Idle::new(1);
+    let nested = catch_unwind(AssertUnwindSafe(|| workers[0].next(|| workers[0].next(|| Some(1)))));
+    let message = *nested.unwrap_err().downcast::<&str>().unwrap();
+    assert!(message.contains("within its own `find`"), "{message}");
+    assert_eq!(idle.asleep(), 0);
+    assert!(!idle.wake_one());
+    assert_eq!(workers[0].next(|| Some(2)), Some(2));
+}
+
+#[test]
+fn a_dropped_worker_leaves_a_place_that_another_one_enters() {
+    let (idle, mut workers) = Idle::new(3);
+    assert!(idle.enter().is_none());
+    drop(workers.remove(2));
+    drop(workers.remove(0));
+    assert_eq!(idle.workers(), 1);
+    assert_eq!(idle.enter().map(|worker| worker.index()), Some(0));
+    let kept: Vec<_> = std::iter::from_fn(|| idle.enter()).collect();
+    assert_eq!(kept.iter().map(Worker::index).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(idle.workers(), 3);
+}
+
+#[test]
+fn a_claimed_or_pinned_worker_is_the_one_that_is_named() {
+    let (idle, workers, sleeps) = set(3);
+    let queue = Queue::new();
+    let found = serve(workers, &queue, |task| task);
+    until_asleep(&sleeps, 3);
+    queue.push(5);
+    assert!(idle.wake_worker(2));
+    assert_eq!(found.recv().unwrap(), (2, 5));
+    assert!(!idle.wake_worker(3));
+    idle.close();
+}
+
+#[test]
+fn a_waiter_within_a_task_sleeps_after_close() {
+    let (idle, mut workers, sleeps) = set(1);
+    let worker = workers.remove(0);
+    let latch = Queue::new();
+    let looks = latch.clone();
+    idle.close();
+    let thread = std::thread::spawn(move || worker.wait_for(|| looks.pop()));
+    until_asleep(&sleeps, 1);
+    latch.push(9);
+    assert!(!idle.wake_one());
+    assert!(idle.wake_worker(0));
+    assert_eq!(thread.join().unwrap(), 9);
+}
+
+#[test]
+fn many_workers_all_sleep_and_all_wake() {
+    let (idle, workers, sleeps) = set(600);
+    let queue = Queue::new();
+    let found = serve(workers, &queue, |barrier: Arc<Barrier>| barrier.wait());
+    until_asleep(&sleeps, 600);
+    assert_eq!(idle.asleep(), 600);
+    let barrier = Arc::new(Barrier::new(600));
+    (0..600).for_each(|_| queue.push(barrier.clone()));
+    assert_eq!(idle.wake(600), 600);
+    (0..600).for_each(|_| drop(found.recv().unwrap()));
+    idle.close();
+    assert!(found.recv().is_err());
 }

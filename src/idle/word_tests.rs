@@ -1,0 +1,147 @@
+//! The words against a plain model of them, one step at a time.
+
+use super::*;
+use proptest::prelude::*;
+
+/// What a step is, with the worker that it is about.
+#[derive(Clone, Debug)]
+enum Step {
+    Announce,
+    More,
+    Claim(usize),
+    Sign(usize),
+    Retract(usize),
+    Leave(usize),
+    PassOn(usize, bool),
+    Repay,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Busy,
+    Signed,
+    Searching,
+}
+
+struct Model {
+    workers: Vec<State>,
+    owed: bool,
+}
+
+impl Model {
+    fn count(&self, state: State) -> usize {
+        self.workers.iter().filter(|&&worker| worker == state).count()
+    }
+
+    /// The lowest signed worker gets a search.
+    fn send(&mut self) -> Option<usize> {
+        let lowest = self.workers.iter().position(|&worker| worker == State::Signed);
+        match lowest {
+            Some(index) => self.workers[index] = State::Searching,
+            // The search ends.
+            None => self.owed &= self.count(State::Searching) > 0,
+        }
+        lowest
+    }
+
+    fn request(&mut self, owed: bool) -> Option<usize> {
+        if self.count(State::Searching) > 0 {
+            self.owed = true;
+            return None;
+        }
+        self.owed = owed && self.count(State::Signed) > 0;
+        self.send()
+    }
+
+    /// A searching worker is busy; returns whether it was the last one that searched.
+    fn end(&mut self, index: usize) -> bool {
+        self.workers[index] = State::Busy;
+        self.count(State::Searching) == 0
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let index = 0..usize::MAX;
+    prop::collection::vec(
+        prop_oneof![
+            3 => Just(Step::Announce),
+            1 => Just(Step::More),
+            1 => index.clone().prop_map(Step::Claim),
+            5 => index.clone().prop_map(Step::Sign),
+            1 => index.clone().prop_map(Step::Retract),
+            2 => index.clone().prop_map(Step::Leave),
+            1 => (index, any::<bool>()).prop_map(|(index, owed)| Step::PassOn(index, owed)),
+            1 => Just(Step::Repay),
+        ],
+        0..200,
+    )
+}
+
+proptest! {
+    #[test]
+    fn words_do_what_the_table_says(workers in 1..12_usize, bits in 1..=64_usize, steps in steps()) {
+        let bits = bits.min(BITS);
+        let word = Word::new(workers, bits);
+        let mut model = Model { workers: vec![State::Busy; workers], owed: false };
+        for step in steps {
+            let of = |index: usize, state| (model.workers[index % workers] == state).then_some(index % workers);
+            match step {
+                Step::Announce => {
+                    let woken = if word.nobody_idle() { None } else { word.request() };
+                    prop_assert_eq!(woken, model.request(false));
+                }
+                Step::Repay => prop_assert_eq!(word.repay(), model.request(true)),
+                Step::More => prop_assert_eq!(word.request_more(), model.send()),
+                Step::Claim(index) => {
+                    let index = index % workers;
+                    let expected = match model.workers[index] {
+                        State::Signed => {
+                            model.workers[index] = State::Searching;
+                            (true, None)
+                        }
+                        _ => (false, model.request(false)),
+                    };
+                    prop_assert_eq!(word.claim(index), expected);
+                }
+                Step::Sign(index) => {
+                    let index = index % workers;
+                    let searching = model.workers[index] == State::Searching;
+                    if model.workers[index] != State::Signed {
+                        let takes = searching && model.end(index) && std::mem::take(&mut model.owed);
+                        model.workers[index] = State::Signed;
+                        prop_assert_eq!(word.sign(index, searching), takes);
+                    }
+                }
+                Step::Retract(index) => {
+                    if let Some(index) = of(index, State::Signed) {
+                        model.workers[index] = State::Busy;
+                        prop_assert!(!word.retract(index));
+                    }
+                }
+                Step::Leave(index) => {
+                    if let Some(index) = of(index, State::Searching) {
+                        let expected = if model.end(index) && model.owed { model.send() } else { None };
+                        prop_assert!(word.retract(index), "it was claimed");
+                        prop_assert_eq!(word.leave(), expected);
+                    }
+                }
+                Step::PassOn(index, owed) => {
+                    if let Some(index) = of(index, State::Searching) {
+                        let last = model.end(index);
+                        model.owed |= owed || !last;
+                        let expected = if last { model.send() } else { None };
+                        prop_assert_eq!(word.pass_on(owed), expected);
+                    }
+                }
+            }
+            let (signed, searching) = (model.count(State::Signed), model.count(State::Searching));
+            let owed = if model.owed { OWED } else { 0 };
+            let head = (signed + searching) * IDLE + searching * SEARCH + owed;
+            prop_assert_eq!(word.head().load(Ordering::Relaxed), head);
+            prop_assert_eq!(word.asleep(), signed);
+            for (index, &state) in model.workers.iter().enumerate() {
+                prop_assert_eq!(word.is_claimed(index), state != State::Signed);
+            }
+        }
+    }
+}
