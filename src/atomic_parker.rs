@@ -212,6 +212,11 @@ impl<W: Wait> AtomicParker<W> {
     ///
     /// Lock-free and without a system call, unless it finds a sleeper.
     ///
+    /// # Signal handlers
+    ///
+    /// On the slow path `Futex` it may be called in a signal handler, also in one that interrupts the sleeping thread itself.
+    /// On `Condvar` and `ParkingLot` it may not: the interrupted thread may hold the lock that it takes.
+    ///
     /// # Examples
     ///
     /// ```

@@ -101,6 +101,11 @@ impl<W: Wait> Unparker<W> {
     /// it wakes it and, now and then, looks at the clock before, for a sleeper that learns from that. See
     /// [`AtomicParker::unpark`](crate::AtomicParker::unpark).
     ///
+    /// # Signal handlers
+    ///
+    /// On the slow path `Futex` it may be called in a signal handler, also in one that interrupts the sleeping thread itself.
+    /// On `Condvar` and `ParkingLot` it may not: the interrupted thread may hold the lock that it takes.
+    ///
     /// # Examples
     ///
     /// ```

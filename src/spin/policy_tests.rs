@@ -71,7 +71,8 @@ fn sequences(seed: u64) -> Vec<(&'static str, Vec<Option<u32>>)> {
         random ^= random << 17;
         (random % u64::from(bound)) as u32
     };
-    let mut of = |f: &mut dyn FnMut(usize, &mut dyn FnMut(u32) -> u32) -> Option<u32>| {
+    type Draw<'a> = dyn FnMut(u32) -> u32 + 'a;
+    let mut of = |f: &mut dyn FnMut(usize, &mut Draw<'_>) -> Option<u32>| {
         (0..20_000).map(|number| f(number, &mut draw)).collect::<Vec<_>>()
     };
     vec![

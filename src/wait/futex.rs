@@ -17,6 +17,13 @@ use std::time::Duration;
 ///
 /// It does not tell [keys](Key) apart: parkers that share one in an `Arc` all wake up for each other's tokens.
 ///
+/// # Signal handlers
+///
+/// `unpark` may be called in a signal handler, also in one that interrupts the sleeping thread itself. Each step of it is
+/// async-signal-safe: a swap of the parker's state; with a `Parker`, a load and a store for the answer to the sleeper, the
+/// number of the CPU (a read of memory, or the system call `getcpu`) and the clock (`clock_gettime`); two additions to the
+/// event count; and the system call `futex`. None of them takes a lock or allocates.
+///
 /// # Examples
 ///
 /// ```

@@ -3,12 +3,15 @@
 //! A parker touches its slow path only when a thread really goes to sleep, and when an `unpark` finds one asleep. The
 //! token, its memory ordering and the deadlines are the parker's own business; [`Wait`] only puts to sleep and wakes.
 //!
-//! | slow path | size of `AtomicParker` on 64 bits | for |
-//! | --- | --- | --- |
-//! | [`Condvar`] | 24 bytes on Linux | the default: no dependency, everywhere |
-//! | `Futex` (feature `futex`, Linux and Android) | 12 bytes | the shortest sleep and wake-up |
-//! | `ParkingLot` (feature `parking_lot`) | 1 byte | very many parkers, or `parking_lot` linked anyway |
-//! | your own [`Wait`] | 1 byte and yours | a thread that sleeps in an event loop |
+//! | slow path | size of `AtomicParker` on 64-bit Linux | `unpark` in a signal handler | for |
+//! | --- | --- | --- | --- |
+//! | [`Condvar`] | 20 bytes | no: it may take a lock | the default: no dependency, everywhere |
+//! | `Futex` (feature `futex`, Linux and Android) | 12 bytes | yes | the shortest sleep and wake-up |
+//! | `ParkingLot` (feature `parking_lot`) | 1 byte | no: it may take a lock | very many parkers |
+//! | your own [`Wait`] | 1 byte and yours | if your `wake` may run there | a thread that sleeps in an event loop |
+//!
+//! A [`Parker`](crate::Parker) spins before it sleeps, where that pays. An event loop sees its events later by as much. Use
+//! [`Spin::off`](crate::Spin::off) for a parker that sleeps in one.
 
 mod condvar;
 #[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]

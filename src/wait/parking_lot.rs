@@ -11,6 +11,8 @@ use crate::sync::parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
 /// Its sleepers queue under the address of the parker's state. The queue says whether others are still asleep: a sleeper
 /// that times out learns it from the callback that `parking_lot_core` runs then, and a woken one asks the queue again.
 ///
+/// Not for signal handlers: `unpark` may lock a queue, which the interrupted thread may hold.
+///
 /// # Examples
 ///
 /// ```
