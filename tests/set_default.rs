@@ -1,5 +1,5 @@
 //! `Spin::set_default`, in a process of its own, as it holds for all of it. Counted are the sleeps, which the system tells.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 
 use atomic_parker::{block_on, Spin};
 use std::future::poll_fn;

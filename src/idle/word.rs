@@ -151,6 +151,7 @@ impl Word {
             if !is_last_and_owes(before) {
                 return None;
             }
+            // No negative control yet.
             fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
             if (0..self.words).any(|word| self.word(word).load(Ordering::Relaxed) != 0) {
                 // How many they were is not known. Before the worker is claimed, as it may end the search at once.
@@ -165,7 +166,7 @@ impl Word {
             let bits = self.word(word);
             let mut seen = bits.load(Ordering::Relaxed);
             while seen != 0 {
-                // Release: the claimed worker must find its search in the head.
+                // Release: the claimed worker must find its search in the head. Not seen by models.
                 match bits.compare_exchange_weak(seen, seen & (seen - 1), Ordering::Release, Ordering::Relaxed) {
                     Ok(_) => return Some(word * self.bits + seen.trailing_zeros() as usize),
                     Err(newer) => seen = newer,
@@ -183,7 +184,7 @@ impl Word {
         }
         // First the search, and then the worker: it may end the search at once.
         self.head().fetch_add(SEARCH, Ordering::Relaxed);
-        // Release: as in `take_lowest`.
+        // Release: as in `take_lowest`. Not seen by models.
         if bits.fetch_and(!bit, Ordering::Release) & bit != 0 {
             return (true, None);
         }
@@ -219,14 +220,14 @@ impl Word {
     /// Whether a signed worker was claimed.
     pub(super) fn is_claimed(&self, index: usize) -> bool {
         let (bits, bit) = self.place(index);
-        // Acquire: the next look must see the work that the worker was claimed for.
+        // Acquire: the next look must see the work that the worker was claimed for. No negative control yet.
         bits.load(Ordering::Acquire) & bit == 0
     }
 
     /// Takes the worker's bit back. Returns true if it was claimed instead, so that it has a search.
     pub(super) fn retract(&self, index: usize) -> bool {
         let (bits, bit) = self.place(index);
-        // Acquire: the next look must see the work that the worker was claimed for.
+        // Acquire: the next look must see the work that the worker was claimed for. No negative control yet.
         let claimed = bits.fetch_and(!bit, Ordering::Acquire) & bit == 0;
         if !claimed {
             self.head().fetch_sub(IDLE, Ordering::Relaxed);
@@ -240,6 +241,7 @@ impl Word {
         if !is_last_and_owes(before) {
             return None;
         }
+        // No negative control yet.
         fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
         self.send()
     }
@@ -254,12 +256,14 @@ impl Word {
         if !is_last(before) {
             return None;
         }
+        // No negative control yet.
         fence(Ordering::SeqCst); // as that of an announcement: this one stands in for the one that was meant for it
         self.send()
     }
 
     /// A worker that took OWED along has found something, so that there may be more; returns the worker to unpark.
     pub(super) fn repay(&self) -> Option<usize> {
+        // No negative control yet.
         fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
         self.request_with(OWED)
     }
