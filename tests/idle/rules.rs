@@ -168,7 +168,9 @@ fn many_workers_all_sleep_and_all_wake() {
     let barrier = Arc::new(Barrier::new(600));
     (0..600).for_each(|_| queue.push(barrier.clone()));
     assert_eq!(idle.wake(600), 600);
-    (0..600).for_each(|_| drop(found.recv().unwrap()));
+    for _ in 0..600 {
+        found.recv().unwrap();
+    }
     idle.close();
     assert!(found.recv().is_err());
 }
