@@ -17,7 +17,7 @@ mutant "abandon does nothing" state.rs 's/let _ = self.0.compare_exchange(PARKED
 mutant "no wake" atomic_parker.rs 's/if replaced == ParkState::Parked {/if false {/'
 mutant "a panic passes no wake on" atomic_parker.rs 's/let _ = catch_unwind(.*//'
 mutant "who leaves unknown others does not wake them" atomic_parker.rs \
-    '/The slow path does not know who else sleeps/ { n; s/self.wake();// }'
+    '/The slow path does not know who else sleeps/ { n; s/self.wake_sleeper();// }'
 mutant "who takes a late token wakes nobody" atomic_parker.rs 's/if owes_a_wake {/if false {/'
 mutant "a panic after leave loses the token" atomic_parker.rs 's/self.parker.state.notify();//'
 mutant "a panic in a wake that is sent on loses the token" atomic_parker.rs \
@@ -47,3 +47,10 @@ mutant "a timeout always sees others" wait/parking_lot.rs 's/sleeper.leave(!was_
 mutant "the woken one sees nobody else" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(false)/'
 # Not among them: a woken one that does not leave at all. The contract allows it, the parker sends the wake on then.
 mutant "the woken one always sees others" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(true)/'
+
+# One of several parkers that share a slow path.
+mutant "wakes one sleeper of any parker" wait/condvar.rs 's/if key.may_be_shared() {/if false {/'
+mutant "wakes one sleeper of any parker" wait/futex.rs 's/if key.may_be_shared() {/if false {/'
+mutant "a call within a poll takes the parker of the outer one" block_on.rs \
+    's/borrow_mut().pop())/borrow_mut().last().cloned())/
+     s/unwrap_or_else(Pair::new)/unwrap_or_else(|| { let it = Pair::new(); let _ = UNUSED.try_with(|unused| unused.borrow_mut().push(it.clone())); it })/'
