@@ -56,6 +56,14 @@ byte() {
     fails byte -DTAKE_IN_TWO
 }
 
-[ $# -gt 0 ] || set -- byte
+idle() {
+    holds idle
+    fails idle -DTASKS=2 -DNO_SECOND_LOOK
+    fails idle -DTASKS=2 -DKEEPS_THE_WAKE
+    fails idle -DONE_LINK
+    fails idle -DTASKS=2 -DNO_OWED
+}
+
+[ $# -gt 0 ] || set -- byte idle
 for model; do "$model"; done
 exit $status

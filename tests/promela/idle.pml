@@ -1,0 +1,285 @@
+/*
+ * The words of src/idle/word.rs with three workers, three tasks that wait for each other, and a timeout.
+ *
+ *   tests/promela.sh idle
+ *
+ * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a look at the
+ * queues, or a step of a parker, which stands here as its token. Spin goes through all orders of these steps. It knows no
+ * weak memory, so the fences of the program are nothing here: that they suffice is for tests/loom_idle.rs.
+ *
+ * A worker that takes a task stays in it until all are taken. So a worker that sleeps while a task waits is a hang.
+ *
+ * Claims: no worker sleeps at the end while a task waits. OWED is set only while somebody searches. No more bits are set
+ * than workers are counted as idle. When nothing can move any more, no search is left over.
+ *
+ * One caller announces the tasks, one after the other. Larger, and not in the script: -DCALLERS=2 or 3, which announce at
+ * once, and -DBATCH, one caller with `wake`.
+ *
+ * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED.
+ */
+
+#ifndef TASKS
+#define TASKS 3
+#endif
+#ifndef CALLERS
+#define CALLERS 1
+#endif
+
+/* The head: idle, searching, OWED; and the bits. */
+byte idle, searches;
+bool owed;
+bool asleep[3];
+
+/* The tasks that wait in the queue, and that were taken; the tokens of the parkers. */
+byte tasks, taken;
+bool token[3];
+
+#define some_asleep (asleep[0] || asleep[1] || asleep[2])
+#define NOBODY 3
+
+/* `take_lowest`, of one word. */
+inline take_lowest() {
+    atomic {
+        if
+        :: asleep[0] -> asleep[0] = false; who = 0
+        :: !asleep[0] && asleep[1] -> asleep[1] = false; who = 1
+        :: !asleep[0] && !asleep[1] && asleep[2] -> asleep[2] = false; who = 2
+        :: !some_asleep -> who = NOBODY
+        fi
+    }
+}
+
+/* `send`, and then the unpark. */
+inline send() {
+    do
+    :: take_lowest();
+        if
+        :: who < NOBODY -> token[who] = true; who = NOBODY; break
+        :: else
+        fi;
+        atomic {
+            if
+            :: searches == 1 && owed -> owed = false; again = true
+            :: else -> searches--; again = false
+            fi
+        };
+        if
+        :: !again -> break
+        :: else -> again = false
+        fi;
+        if
+        :: atomic { some_asleep -> skip };
+            owed = true
+        :: atomic { !some_asleep -> skip }
+        fi
+    od
+}
+
+/* `request_with`, behind `nobody_idle`. */
+inline request(also) {
+    atomic {
+        if
+        :: idle == 0 -> sends = false
+        :: idle > 0 && searches > 0 ->
+#ifndef NO_OWED
+            owed = true;
+#endif
+            sends = false
+        :: idle > 0 && searches == 0 -> searches = 1; owed = (owed || also); sends = true
+        fi
+    };
+    if
+    :: sends -> sends = false; send()
+    :: else
+    fi
+}
+
+inline look() {
+    atomic {
+        if
+        :: tasks > 0 -> tasks--; found = true
+        :: tasks == 0 -> found = false
+        fi
+    }
+}
+
+#define BUSY 0
+#define SIGNED 1
+#define SEARCHING 2
+
+proctype worker(byte me; bool deadline) {
+    byte who = NOBODY;
+    bool found, again, sends, mine, expired, searching, claimed;
+
+from_the_start:
+    look();
+    if
+    :: found -> goto runs
+    :: else
+    fi;
+
+signs:
+    atomic {
+        if
+        :: searching ->
+            mine = (searches == 1 && owed);
+            if
+            :: searches == 1 -> owed = false
+            :: else
+            fi;
+            searches--;
+            searching = false
+        :: else -> idle++; mine = false
+        fi
+    };
+    asleep[me] = true;
+looks_again:
+#ifndef NO_SECOND_LOOK
+    look();
+    if
+    :: found ->
+        /* `end_early` */
+        atomic { claimed = !asleep[me]; asleep[me] = false };
+        if
+        :: claimed ->
+            claimed = false;
+            /* `pass_on` */
+            atomic {
+                idle--;
+                if
+#ifdef KEEPS_THE_WAKE
+                :: searches > 1 || !owed -> searches--; sends = false
+                :: searches == 1 && owed -> sends = true
+#else
+                :: searches == 1 -> owed = (owed || mine); sends = true
+                :: searches > 1 -> searches--; owed = true; sends = false
+#endif
+                fi
+            };
+            mine = false;
+            if
+            :: sends -> sends = false; send()
+            :: else
+            fi
+        :: else ->
+            idle--;
+            if
+            :: mine -> mine = false;
+#ifdef ONE_LINK
+                request(false)
+#else
+                request(true)
+#endif
+            :: else
+            fi
+        fi;
+        goto runs
+    :: else -> mine = false
+    fi;
+#endif
+    if
+    :: expired ->
+        /* `retract` */
+        atomic { claimed = !asleep[me]; asleep[me] = false };
+        if
+        :: claimed -> claimed = false
+        :: else -> idle--; expired = false; goto from_the_start
+        fi
+    :: else -> skip;
+end_asleep:
+        if
+        :: atomic { token[me] -> token[me] = false }
+        :: atomic { !token[me] && deadline -> deadline = false; expired = true }
+        fi;
+        if
+        :: atomic { asleep[me] -> skip }; goto looks_again
+        :: atomic { !asleep[me] -> skip }
+        fi
+    fi;
+    searching = true;
+    look();
+    if
+    :: found || expired ->
+        /* `leave` */
+        searching = false;
+        expired = false;
+        atomic {
+            idle--;
+            if
+            :: searches == 1 && owed ->
+#ifdef ONE_LINK
+                owed = false;
+#endif
+                sends = true
+            :: else -> searches--; sends = false
+            fi
+        };
+        if
+        :: sends -> sends = false; send()
+        :: else
+        fi;
+        if
+        :: found -> goto runs
+        :: else -> goto from_the_start
+        fi
+    :: else -> goto signs
+    fi;
+
+runs:
+    atomic { taken++; found = false; expired = false };
+end_in_a_task:
+    taken == TASKS;
+    goto from_the_start
+}
+
+proctype caller(byte work) {
+    byte who = NOBODY;
+    bool again, sends;
+#ifdef BATCH
+    tasks = tasks + work;
+    do
+    :: atomic { work > 0 && idle > 0 -> work-- };
+        searches++;
+        send()
+    :: atomic { work == 0 || idle == 0 -> work = 0 };
+        break
+    od
+#else
+    do
+    :: work > 0 -> atomic { work--; tasks++ };
+        request(false)
+    :: else -> break
+    od
+#endif
+}
+
+active proctype the_words() {
+end:
+    atomic {
+        (owed && searches == 0) || asleep[0] + asleep[1] + asleep[2] > idle || searches > 7 -> assert(false)
+    }
+}
+
+/* No worker sleeps while work waits. */
+active proctype at_rest() {
+    timeout;
+    assert(tasks == 0 && taken == TASKS);
+    assert(idle == 3 && searches == 0 && !owed && asleep[0] && asleep[1] && asleep[2])
+}
+
+init {
+    atomic {
+        /* Whose deadline comes: the worker that is claimed first, second, last, or nobody's. */
+        if
+        :: run worker(0, false); run worker(1, false); run worker(2, false)
+        :: run worker(0, true); run worker(1, false); run worker(2, false)
+        :: run worker(0, false); run worker(1, true); run worker(2, false)
+        :: run worker(0, false); run worker(1, false); run worker(2, true)
+        fi;
+        if
+        :: CALLERS == 1 -> run caller(TASKS)
+        :: CALLERS == 2 -> run caller(1); run caller(TASKS - 1)
+        :: CALLERS == 3 -> run caller(1); run caller(1); run caller(TASKS - 2)
+        fi
+    }
+}
