@@ -12,7 +12,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 
 mkdir -p "$to"
 sources=("$root/src")
-[ "$which" = none ] || sources+=("$root"/tests/it "$root"/tests/block_on "$root"/tests/idle*)
+[ "$which" = none ] || sources+=("$root"/tests/it "$root"/tests/block_on "$root"/tests/idle "$root"/tests/set_default.rs)
 names=$({ grep -rhoE '\b[a-z][a-z0-9_]*::' "${sources[@]}" 2>/dev/null || true; } | sort -u | tr -d ':' | tr '_' '-' | tr '\n' ' ')
 awk -v names=" $names" -v which="$which" '
     /^\[/ { skip = /^\[\[(bench|example)/ || /^\[workspace/; dev = /dev-dependencies/ }
@@ -24,7 +24,7 @@ echo '[workspace]' >>"$to/Cargo.toml.new"
 cmp -s "$to/Cargo.toml.new" "$to/Cargo.toml" && rm "$to/Cargo.toml.new" || mv "$to/Cargo.toml.new" "$to/Cargo.toml"
 cp -u "$root"/*.md "$to/"
 [ ! -f "$root/Cargo.lock" ] || [ -f "$to/Cargo.lock" ] || cp "$root/Cargo.lock" "$to/"
-for folder in src tests; do
+for folder in src docs tests; do
     rm -rf "${to:?}/$folder"
-    if [ "$folder" = src ] || [ "$which" != none ]; then cp -Rp "$root/$folder" "$to/$folder"; fi
+    if [ "$folder" != tests ] || [ "$which" != none ]; then cp -Rp "$root/$folder" "$to/$folder"; fi
 done

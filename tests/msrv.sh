@@ -40,7 +40,6 @@ rm -rf "$copy"
 bash tests/copy.sh "$copy" none
 rm -f "$copy/Cargo.lock"
 cd "$copy"
-cp -R "$OLDPWD/docs" "$OLDPWD/LICENSE-"* . 2>/dev/null || true
 
 echo "msrv: the newest dependencies, $claimed"
 CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=fallback run claimed generate-lockfile --quiet

@@ -80,7 +80,6 @@ prepare() {
     bash "$root/tests/copy.sh" "$work/$1" none
     mkdir -p "$work/$1/tests"
     cp "$root"/tests/loom*.rs "$work/$1/tests/"
-    cp -R "$root"/docs "$work/$1/" 2>/dev/null || true
 }
 
 # build JOB MODELS: its binary goes to $work/JOB.binary. Out of a target folder for each job.
