@@ -677,9 +677,9 @@ mod nested_block_on {
 
     #[derive(Clone, Copy, PartialEq)]
     enum Outer {
-        WokenBefore,
-        WokenFirst,
-        WokenLast,
+        Before,
+        First,
+        Last,
     }
 
     /// Both calls end, the outer one by its second poll: neither takes a wake-up of the other.
@@ -699,7 +699,7 @@ mod nested_block_on {
                     waker.wake_by_ref();
                 }
             };
-            if outer == Outer::WokenBefore {
+            if outer == Outer::Before {
                 wake_outer();
             }
             let mut inner_polls = 0;
@@ -711,12 +711,12 @@ mod nested_block_on {
                 }
                 let (waker, fact, wake_outer) = (context.waker().clone(), facts[1].clone(), wake_outer.clone());
                 other = Some(thread::spawn(move || {
-                    if outer == Outer::WokenFirst {
+                    if outer == Outer::First {
                         wake_outer();
                     }
                     fact.set(1);
                     waker.wake();
-                    if outer == Outer::WokenLast {
+                    if outer == Outer::Last {
                         wake_outer();
                     }
                 }));
@@ -729,16 +729,16 @@ mod nested_block_on {
 
     #[test]
     fn woken_before_the_inner_sleep() {
-        explore("nested_block_on::woken_before", Some(4), || model(Outer::WokenBefore));
+        explore("nested_block_on::woken_before", Some(4), || model(Outer::Before));
     }
 
     #[test]
     fn woken_during_the_inner_sleep() {
-        explore("nested_block_on::woken_first", Some(4), || model(Outer::WokenFirst));
+        explore("nested_block_on::woken_first", Some(4), || model(Outer::First));
     }
 
     #[test]
     fn woken_after_the_inner_sleep() {
-        explore("nested_block_on::woken_last", Some(4), || model(Outer::WokenLast));
+        explore("nested_block_on::woken_last", Some(4), || model(Outer::Last));
     }
 }
