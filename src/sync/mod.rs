@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(atomic_parker_no_cpu)))]
     fn a_pinned_thread_knows_its_cpu() {
         for core in core_affinity::get_core_ids().unwrap_or_default() {
             let cpu = std::thread::spawn(move || core_affinity::set_for_current(core).then(cpu)).join().unwrap();
