@@ -1,0 +1,93 @@
+//! Tests of the parker's spinning.
+
+use super::*;
+use std::sync::mpsc;
+use std::thread;
+
+/// Two threads that hand over at once, `rounds` times. `place` is called on each, and `see` on one, after each park.
+fn hand_over(
+    parkers: [&mut Parker; 2],
+    rounds: usize,
+    place: impl Fn(usize) + Sync,
+    mut see: impl FnMut(&Parker) -> bool,
+) -> bool {
+    let [one, two] = parkers;
+    let (wake_one, wake_two) = (one.unparker(), two.unparker());
+    let (stop, is_over) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let place = &place;
+        scope.spawn(move || {
+            place(1);
+            loop {
+                two.park();
+                if is_over.try_recv() == Err(mpsc::TryRecvError::Disconnected) {
+                    return;
+                }
+                wake_one.unpark();
+            }
+        });
+        place(0);
+        let seen = (0..rounds).any(|_| {
+            wake_two.unpark();
+            one.park();
+            see(one)
+        });
+        drop(stop);
+        wake_two.unpark();
+        seen
+    })
+}
+
+fn adaptive() -> Parker {
+    Parker::new().with_spin(Spin::adaptive())
+}
+
+fn spins(parker: &Parker) -> bool {
+    parker.policy.get().spins_for() > 0
+}
+
+#[test]
+fn a_parker_changes_with_its_waits() {
+    if thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return;
+    }
+    // Under load, the system may put both on one CPU, where they had better sleep.
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let on_two_cpus = |number: usize| {
+        cores.get(number).copied().map(core_affinity::set_for_current);
+    };
+    let (mut one, mut two) = (adaptive(), adaptive());
+    let has_credit = |parker: &Parker| parker.policy.get().has_credit();
+    for _ in 0..3 {
+        assert!(hand_over([&mut one, &mut two], 1_000_000, on_two_cpus, has_credit));
+        for _ in 0..100 {
+            assert!(!one.park_timeout(Duration::from_micros(100)));
+        }
+        assert!(!spins(&one));
+    }
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(atomic_parker_no_cpu)))]
+fn on_one_cpu_no_parker_spins() {
+    let Some(core) = core_affinity::get_core_ids().and_then(|cores| cores.first().copied()) else {
+        return;
+    };
+    if sync::cpu().is_none() {
+        return;
+    }
+    let place = move |_| assert!(core_affinity::set_for_current(core));
+    // On a thread of its own, as it stays there.
+    let pinned = thread::spawn(move || {
+        // Before the other one starts, so that it is there from the first.
+        place(0);
+        let (mut one, mut two) = (adaptive(), adaptive());
+        assert!(!hand_over([&mut one, &mut two], 5_000, place, spins));
+        // A parker that has learned elsewhere to spin for as long as a time slice stops too.
+        let mut bounded = [1, 2].map(|_| Parker::new().with_spin(Spin::bounded(Duration::from_micros(500))));
+        let [one, two] = &mut bounded;
+        let stops = |parker: &Parker| !spins(parker);
+        assert!(hand_over([one, two], 5_000, place, stops));
+    });
+    pinned.join().unwrap();
+}
