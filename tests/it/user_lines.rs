@@ -157,6 +157,7 @@ mod slow_paths {
     use atomic_parker::{AtomicParker, Parker, Spin, Unparker};
     use std::collections::HashSet;
     use std::sync::{Arc, Mutex};
+    use std::thread;
     use std::time::Duration;
 
     /// Generic code, as a runtime writes it that leaves the slow path to its user.
@@ -239,7 +240,16 @@ mod slow_paths {
     fn the_slow_path_is_at_hand() {
         let event_loop = Arc::new(EventLoop::default());
         let parker = Parker::with_wait(event_loop.clone());
-        assert!(!parker.park_timeout(Duration::from_millis(1)));
+        let unparker = parker.unparker();
+        let sleeps = event_loop.clone();
+        let waker = thread::spawn(move || {
+            while sleeps.served.lock().unwrap().is_empty() {
+                thread::yield_now();
+            }
+            unparker.unpark()
+        });
+        parker.park();
+        assert!(waker.join().unwrap());
         assert_eq!(parker.wait().served.lock().unwrap().len(), 1);
         assert!(AtomicParker::with_wait(event_loop).wait().served.lock().is_ok());
         let _: &wait::Condvar = Parker::new().wait();
@@ -289,7 +299,8 @@ mod placed_by_the_user {
         let mine = MINE.with(Arc::clone);
         mine.unpark();
         mine.park();
-        let leaked: &'static AtomicParker = Box::leak(Box::default());
+        static LEAKED: OnceLock<&'static AtomicParker> = OnceLock::new();
+        let leaked: &'static AtomicParker = LEAKED.get_or_init(|| Box::leak(Box::default()));
         leaked.waker().wake_by_ref();
         leaked.park();
     }

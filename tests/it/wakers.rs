@@ -9,6 +9,7 @@ use atomic_parker::{AtomicParker, Parker, Unparker};
 use std::cell::Cell;
 use std::future::{poll_fn, Future};
 use std::pin::pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
 mod here {
@@ -73,11 +74,9 @@ fn of_a_parker<W: Wait + Default + Send + Sync + 'static>() {
     know_each_other(&wakers, &there::waker(new().unparker()));
 }
 
-fn of_a_static<W: Wait + Default + Send + Sync + 'static>() {
-    let new = || -> &'static AtomicParker<W> { Box::leak(Box::new(AtomicParker::with_wait(W::default()))) };
-    let parker = new();
+fn of_a_static<W: Wait + Send + Sync + 'static>(parker: &'static AtomicParker<W>, other: &'static AtomicParker<W>) {
     let wakers = [parker.waker(), here::static_waker(parker), there::static_waker(parker)];
-    know_each_other(&wakers, &new().waker());
+    know_each_other(&wakers, &other.waker());
 }
 
 macro_rules! wakers_know_each_other {
@@ -86,7 +85,9 @@ macro_rules! wakers_know_each_other {
         #[test]
         fn $test() {
             of_a_parker::<$wait>();
-            of_a_static::<$wait>();
+            static PARKERS: LazyLock<[AtomicParker<$wait>; 2]> =
+                LazyLock::new(|| [(); 2].map(|()| AtomicParker::with_wait(<$wait>::default())));
+            of_a_static(&PARKERS[0], &PARKERS[1]);
         }
     )*};
 }
