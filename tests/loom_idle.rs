@@ -10,7 +10,7 @@
 //! `tests/weaken.sh` shows that the models can fail. What loom does not see stands in `tests/loom.rs`.
 
 use atomic_parker::idle::{Idle, Next, Worker};
-use atomic_parker::model::{advance_clock, set_word_bits};
+use atomic_parker::model::{advance_clock, now, set_word_bits};
 use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
 use atomic_parker::{Parker, Spin};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -82,11 +82,14 @@ check! {
     two_tasks_each_announced on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     two_tasks_announced_at_once on Condvar <= 2, ParkingLot <= 2;
     two_tasks_of_two_callers on Condvar <= 2, ParkingLot <= 2;
+    two_tasks_announced_three_times on Condvar <= 2, ParkingLot <= 2;
     three_tasks on Condvar <= 1, ParkingLot <= 1;
     thief on Condvar <= 1, ParkingLot <= 2;
     pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
     batch on Condvar <= 2, ParkingLot <= 2;
     deadline_against_wake on Condvar <= 2, ParkingLot <= 2;
+    own_task_with_old_token on Condvar <= 2, ParkingLot <= 2;
+    own_task_after_deadline on Condvar <= 2, ParkingLot <= 2;
     earlier_timer on Condvar <= 3, ParkingLot <= 3;
     panic_in_first_look on Condvar <= 2, ParkingLot <= 2;
     panic_in_last_look on Condvar <= 2, ParkingLot <= 2;
@@ -195,6 +198,19 @@ fn two_tasks_announced_at_once<W: Slow>() {
     let threads = one_each(workers, &queue);
     (0..2).for_each(|task| queue.push(task));
     idle.wake(2);
+    join(threads);
+}
+
+/// The second announcement is for nothing, and leaves OWED behind. So the third one changes nothing, but only reads.
+fn two_tasks_announced_three_times<W: Slow>() {
+    let (idle, workers) = set::<W>(2);
+    let queue = Queue::new(2);
+    let threads = one_each(workers, &queue);
+    queue.push(0);
+    idle.wake_one();
+    idle.wake_one();
+    queue.push(1);
+    idle.wake_one();
     join(threads);
 }
 
@@ -308,6 +324,43 @@ fn deadline_against_wake<W: Slow>() {
     idle.wake_one();
     advance_clock();
     join(threads);
+}
+
+/// In that look the first worker finds a task of its own, unless it sees the shared one. It stops after either.
+fn own_task<W: Slow>(look_of_own: usize, old_token: bool, deadline: fn() -> Option<Instant>) {
+    let parkers = [(); 2].map(|()| Parker::with_wait(W::new()).with_spin(Spin::off()));
+    if old_token {
+        parkers[0].unpark();
+    }
+    let (idle, mut workers) = Idle::with_parkers(parkers);
+    let (queue, left) = (Queue::new(1), Left::new(1));
+    let mut threads = one_or_none(workers.split_off(1), &queue, &left);
+    let worker = workers.remove(0);
+    let looks = queue.clone();
+    threads.push(thread::spawn(move || {
+        let mut look = 0;
+        let find = || {
+            look += 1;
+            looks.pop().map(|_| "shared").or_else(|| (look == look_of_own).then_some("own"))
+        };
+        if worker.next_deadline(deadline, find) == Next::Work("shared") {
+            left.taken(worker.idle());
+        }
+        forget(worker);
+    }));
+    queue.push(0);
+    idle.wake_one();
+    join(threads);
+}
+
+/// The worker may be claimed before it sleeps, and learns it from its bit alone.
+fn own_task_with_old_token<W: Slow>() {
+    own_task::<W>(3, true, || None);
+}
+
+/// The worker may be claimed after its deadline.
+fn own_task_after_deadline<W: Slow>() {
+    own_task::<W>(4, false, || Some(now()));
 }
 
 /// A worker that sleeps without a deadline gets one from another thread.

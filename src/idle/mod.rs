@@ -255,7 +255,6 @@ impl<W> Idle<W> {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         // Acquire: a worker that ends for this must see, in its last look, what was there before `close`.
-        // No negative control yet.
         self.shared.closed.load(Ordering::Acquire)
     }
 
@@ -379,7 +378,7 @@ impl<W: Wait> Idle<W> {
     /// assert_eq!(workers[0].next(|| None::<u32>), None);
     /// ```
     pub fn close(&self) {
-        // Release: see `is_closed`. No negative control yet.
+        // Release: see `is_closed`.
         self.shared.closed.store(true, Ordering::Release);
         if !self.shared.word.nobody_idle() {
             self.shared.word.claim_all(|index| {

@@ -5,7 +5,7 @@
 //!
 //! | part of the head | meaning |
 //! | --- | --- |
-//! | idle | workers that sleep or search; never less than the bits that are set |
+//! | idle | workers that sleep or search; a worker sets its bit before it is counted |
 //! | searching | *searches*: claimed workers that have not finished their look, and callers that are choosing a worker |
 //! | OWED | work was announced during a search, so the last search must start another one if it finds something |
 //!
@@ -14,23 +14,26 @@
 //! | `nobody_idle` | an announcement | read | fence before it |
 //! | `request` | an announcement | idle is 0: nothing. Searches: set OWED. Else searching + 1 | `send` |
 //! | `send` | the owner of a search | | clear the lowest bit: that worker has the search now |
-//! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED, fence, try again. Else searching - 1 | |
+//! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED and try again, which sets OWED again before it clears a bit. Else searching - 1 | |
 //! | `claim` | `wake_worker`, `wake`, `close` | searching + 1 | clear a certain bit; `send` if it is not set |
-//! | `sign` | a worker without work | busy: idle + 1. Searching: searching - 1; the last one takes OWED along | set the bit, fence |
+//! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1; the last one takes OWED along | set the bit; fence after the head |
 //! | `retract` | a signed worker | idle - 1, if it was not claimed | clear its bit, if it is still set |
-//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1 | fence and `send`, with the search that was kept |
-//! | `pass_on` | a claimed worker whose look does not count | idle - 1; the last one keeps its search. Else searching - 1, set OWED | fence and `send`, with the search that was kept |
+//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1 | `send`, with the search that was kept |
+//! | `pass_on` | a claimed worker whose look does not count | idle - 1; the last one keeps its search. Else searching - 1, set OWED | `send`, with the search that was kept |
 //!
 //! **Invariant.** OWED is set only while somebody searches. The only step that ends the last search is one that finds
 //! OWED clear, or takes it along. `docs/idle.md` shows how this gives the guarantee of the set.
 //!
 //! # Orderings
 //!
-//! All of the proof rests on the `SeqCst` fences: an announcement has one between the work and its first read of the
-//! head, a worker has one between its bit and its last look, and the owner of a search has one before it reads the bits.
-//! The fences are release and acquire fences too, so that the operations next to them are Relaxed. Every change is a
-//! read-modify-write, so that each word is one release sequence, and what an announcement published before its fence
-//! is seen by a thread that reads its mark, or a later one, with Acquire or before a fence of its own.
+//! Two `SeqCst` fences decide between an announcement and a worker that falls asleep: an announcement has one between
+//! the work and its first read of the head, a worker has one between its step on the head and its last look. The fences
+//! release and acquire too. Every change is a read-modify-write, so that each word is one release sequence. What needs no
+//! more than that is Relaxed.
+//!
+//! The owner of a search must find the bit of every worker for which an announcement relied on that search. Such a worker
+//! was counted in the head when the announcement read it, so when the owner counts its search back, it reads that count or
+//! a later value. So `sign` sets the bit before it releases the count, and `send` acquires the head before it reads the bits.
 //!
 //! Acquire stands where a worker learns from its bit that it was claimed: in `retract` and `is_claimed`. There is no
 //! fence between that and its next look, which must see the work that it was claimed for. And the worker must see the
@@ -96,8 +99,8 @@ impl Word {
     fn change(&self, change: impl Fn(usize) -> usize) -> usize {
         let mut head = self.head().load(Ordering::Relaxed); // a guess
         loop {
-            // Relaxed: see `# Orderings`; fences order it.
-            match self.head().compare_exchange_weak(head, change(head), Ordering::Relaxed, Ordering::Relaxed) {
+            // Release: the bit that `sign` has set, for `send`.
+            match self.head().compare_exchange_weak(head, change(head), Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return head,
                 Err(newer) => head = newer,
             }
@@ -141,31 +144,33 @@ impl Word {
 
     /// Gives the caller's search to the sleeping worker with the lowest index, which the caller must unpark.
     ///
-    /// After a fence. If no worker sleeps, the search ends; for work that was announced meanwhile it looks once more.
+    /// If no worker sleeps, the search ends; for work that was announced meanwhile it looks for a sleeper once more.
     fn send(&self) -> Option<usize> {
+        let mut owed = false;
         loop {
-            if let Some(index) = self.take_lowest() {
+            // Acquire, of what the caller's last step on the head has read: the bits of all workers that it counts.
+            fence(Ordering::Acquire);
+            if let Some(index) = self.take_lowest(owed) {
                 return Some(index);
             }
             let before = self.change(|head| if is_last_and_owes(head) { head & !OWED } else { without_search(head) });
             if !is_last_and_owes(before) {
                 return None;
             }
-            // No negative control yet.
-            fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
-            if (0..self.words).any(|word| self.word(word).load(Ordering::Relaxed) != 0) {
-                // How many they were is not known. Before the worker is claimed, as it may end the search at once.
-                self.head().fetch_or(OWED, Ordering::Relaxed);
-            }
+            owed = true; // how many pieces of work it stands for is not known
         }
     }
 
-    /// Clears the lowest bit that is set, by the owner of a search.
-    fn take_lowest(&self) -> Option<usize> {
+    /// Clears the lowest bit that is set, by the owner of a search; first sets OWED if it is `owed`.
+    fn take_lowest(&self, owed: bool) -> Option<usize> {
         for word in 0..self.words {
             let bits = self.word(word);
             let mut seen = bits.load(Ordering::Relaxed);
             while seen != 0 {
+                if owed {
+                    // Before the worker is claimed, as it may end the search at once.
+                    self.head().fetch_or(OWED, Ordering::Relaxed);
+                }
                 // Release: the claimed worker must find its search in the head. Not seen by models.
                 match bits.compare_exchange_weak(seen, seen & (seen - 1), Ordering::Release, Ordering::Relaxed) {
                     Ok(_) => return Some(word * self.bits + seen.trailing_zeros() as usize),
@@ -204,30 +209,27 @@ impl Word {
 
     /// The worker is about to sleep: after this, it must look once more. Returns whether it took OWED along.
     pub(super) fn sign(&self, index: usize, searching: bool) -> bool {
-        let mut owed = false;
-        if searching {
-            let before = self.change(|head| without_search(head) & if is_last(head) { !OWED } else { !0 });
-            owed = is_last_and_owes(before);
-        } else {
-            self.head().fetch_add(IDLE, Ordering::Relaxed);
-        }
         let (bits, bit) = self.place(index);
         bits.fetch_or(bit, Ordering::Relaxed);
-        fence(Ordering::SeqCst); // between the bit and the last look; pairs with that in `nobody_idle`
-        owed
+        let before = self.change(|head| match searching {
+            true => without_search(head) & if is_last(head) { !OWED } else { !0 },
+            false => head + IDLE,
+        });
+        fence(Ordering::SeqCst); // between the head and the last look; pairs with that in `nobody_idle`
+        searching && is_last_and_owes(before)
     }
 
     /// Whether a signed worker was claimed.
     pub(super) fn is_claimed(&self, index: usize) -> bool {
         let (bits, bit) = self.place(index);
-        // Acquire: the next look must see the work that the worker was claimed for. No negative control yet.
+        // Acquire: the next look must see the work that the worker was claimed for.
         bits.load(Ordering::Acquire) & bit == 0
     }
 
     /// Takes the worker's bit back. Returns true if it was claimed instead, so that it has a search.
     pub(super) fn retract(&self, index: usize) -> bool {
         let (bits, bit) = self.place(index);
-        // Acquire: the next look must see the work that the worker was claimed for. No negative control yet.
+        // Acquire: the next look must see the work that the worker was claimed for.
         let claimed = bits.fetch_and(!bit, Ordering::Acquire) & bit == 0;
         if !claimed {
             self.head().fetch_sub(IDLE, Ordering::Relaxed);
@@ -241,8 +243,6 @@ impl Word {
         if !is_last_and_owes(before) {
             return None;
         }
-        // No negative control yet.
-        fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
         self.send()
     }
 
@@ -256,15 +256,11 @@ impl Word {
         if !is_last(before) {
             return None;
         }
-        // No negative control yet.
-        fence(Ordering::SeqCst); // as that of an announcement: this one stands in for the one that was meant for it
         self.send()
     }
 
     /// A worker that took OWED along has found something, so that there may be more; returns the worker to unpark.
     pub(super) fn repay(&self) -> Option<usize> {
-        // No negative control yet.
-        fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
         self.request_with(OWED)
     }
 
