@@ -6,32 +6,42 @@ use crate::state::ParkState;
 use crate::sync;
 use crate::wait::Wait;
 use crate::waker::Target;
-use crossbeam_utils::CachePadded;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-/// What the two sides of a pair share: one allocation, on cache lines of its own.
-pub(crate) struct Shared<W>(CachePadded<Inner<W>>);
-
-struct Inner<W> {
+/// What the two sides of a pair share: one allocation.
+///
+/// The margins keep what others write away from its cache line and the ones beside that. An aligned allocation would do so
+/// as well, but takes twice as long as a plain one.
+#[repr(C)]
+pub(crate) struct Shared<W> {
+    _before: Margin,
     parker: AtomicParker<W>,
     /// Next to the parker's state: it costs unparkers no further cache line.
     wake_time: WakeTime,
+    _after: Margin,
 }
+
+pub(super) type Margin = MaybeUninit<[u8; 120]>;
 
 impl<W> Shared<W> {
     pub(crate) fn new(wait: W) -> Arc<Self> {
-        let inner = Inner { parker: AtomicParker::with_wait(wait), wake_time: WakeTime::new() };
-        Arc::new(Self(CachePadded::new(inner)))
+        Arc::new(Self {
+            _before: Margin::uninit(),
+            parker: AtomicParker::with_wait(wait),
+            wake_time: WakeTime::new(),
+            _after: Margin::uninit(),
+        })
     }
 
     #[inline]
     pub(crate) fn parker(&self) -> &AtomicParker<W> {
-        &self.0.parker
+        &self.parker
     }
 
     #[inline]
     pub(crate) fn wake_time(&self) -> &WakeTime {
-        &self.0.wake_time
+        &self.wake_time
     }
 }
 

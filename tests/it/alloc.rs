@@ -9,12 +9,15 @@ use std::time::Duration;
 
 struct CountingAllocator;
 
-thread_local!(static ALLOCATIONS: Cell<usize> = const { Cell::new(0) });
+thread_local!(static ALLOCATIONS: Cell<[usize; 2]> = const { Cell::new([0; 2]) });
 
 // SAFETY: It is the system's allocator. The counter neither allocates nor has a destructor.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        ALLOCATIONS.with(|all| {
+            let [count, bytes] = all.get();
+            all.set([count + 1, bytes + layout.size()]);
+        });
         // SAFETY: The caller's promise.
         unsafe { System.alloc(layout) }
     }
@@ -28,16 +31,25 @@ unsafe impl GlobalAlloc for CountingAllocator {
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// How often `run` allocates on this thread.
-fn allocations<T>(run: impl FnOnce() -> T) -> (usize, T) {
-    let before = ALLOCATIONS.with(Cell::get);
+/// How often `run` allocates on this thread, and how many bytes.
+fn allocations<T>(run: impl FnOnce() -> T) -> ([usize; 2], T) {
+    let [count, bytes] = ALLOCATIONS.with(Cell::get);
     let result = run();
-    (ALLOCATIONS.with(Cell::get) - before, result)
+    let [new_count, new_bytes] = ALLOCATIONS.with(Cell::get);
+    ([new_count - count, new_bytes - bytes], result)
+}
+
+/// As the README says.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[test]
+fn a_parker_takes_312_bytes() {
+    let ([count, bytes], parker) = allocations(Parker::new);
+    assert_eq!((count, size_of_val(&parker) + bytes), (1, 312));
 }
 
 #[test]
 fn a_pair_is_one_allocation_and_its_wakers_are_none() {
-    let (count, parker) = allocations(|| Parker::with_wait(Sticky::default()));
+    let ([count, _], parker) = allocations(|| Parker::with_wait(Sticky::default()));
     assert_eq!(count, 1);
     let (count, _) = allocations(|| {
         let unparker = parker.unparker();
@@ -50,7 +62,7 @@ fn a_pair_is_one_allocation_and_its_wakers_are_none() {
         // SAFETY: The pointer comes from `into_raw` of the same type, and is used once.
         unsafe { Unparker::<Sticky>::from_raw(Unparker::into_raw(unparker)) }
     });
-    assert_eq!(count, 0);
+    assert_eq!(count, [0, 0]);
 }
 
 #[test]
@@ -65,5 +77,5 @@ fn an_atomic_parker_and_its_waker_allocate_nothing() {
         assert!(!PARKER.park_timeout(Duration::from_millis(1)));
         AtomicParker::new().unpark();
     });
-    assert_eq!(count, 0);
+    assert_eq!(count, [0, 0]);
 }
