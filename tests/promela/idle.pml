@@ -3,17 +3,17 @@
  *
  *   tests/promela.sh idle
  *
- * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a look at the
- * queues, or a step of a parker, which stands here as its token. Spin goes through all orders of these steps. It knows no
- * weak memory, so the fences of the program are nothing here: that they suffice is for tests/loom_idle.rs.
+ * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a search of
+ * the queues, or a step of a parker, which is its token here. Spin goes through all orders of these steps, without weak
+ * memory, so the model has no fences: tests/loom_idle.rs checks them.
  *
- * A worker that takes a task stays in it until all are taken. So a worker that sleeps while a task waits is a hang.
+ * A task does not end until all are taken. So a worker that sleeps while a task waits is a hang.
  *
- * Claims: no worker sleeps at the end while a task waits. OWED is set only while somebody searches. No more bits are set
- * than workers are counted as idle. When nothing can move any more, no search is left over.
+ * Claims: no worker sleeps at the end while a task waits. OWED is set only while a worker searches. No more bits
+ * are set than workers are counted as idle. In a final state, no search is counted.
  *
- * One caller announces the tasks, one after the other. Larger, and not in the script: -DCALLERS=2 or 3, which announce at
- * once, and -DBATCH, one caller with `wake`.
+ * One caller announces the tasks, one after the other. The script does not run the larger models: -DCALLERS=2 or 3, for
+ * concurrent callers, and -DBATCH, one caller with `wake`.
  *
  * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED.
  */
@@ -30,14 +30,14 @@ byte idle, searches;
 bool owed;
 bool asleep[3];
 
-/* The tasks that wait in the queue, and that were taken; the tokens of the parkers. */
+/* The number of tasks in the queue, and of taken tasks; the tokens of the parkers. */
 byte tasks, taken;
 bool token[3];
 
 #define some_asleep (asleep[0] || asleep[1] || asleep[2])
 #define NOBODY 3
 
-/* `take_lowest`, of one word. */
+/* `take_lowest` on one word. */
 inline take_lowest() {
     atomic {
         if
@@ -260,7 +260,7 @@ end:
     }
 }
 
-/* No worker sleeps while work waits. */
+/* In a final state, all tasks have run and all workers sleep. */
 active proctype at_rest() {
     timeout;
     assert(tasks == 0 && taken == TASKS);
@@ -269,7 +269,7 @@ active proctype at_rest() {
 
 init {
     atomic {
-        /* Whose deadline comes: the worker that is claimed first, second, last, or nobody's. */
+        /* No worker, or one of the three, has a deadline. */
         if
         :: run worker(0, false); run worker(1, false); run worker(2, false)
         :: run worker(0, true); run worker(1, false); run worker(2, false)
