@@ -13,8 +13,8 @@
 //! # What loom can't see
 //!
 //! - A failed read-modify-write that reads a stale value, which C11 allows: in loom it reads the newest value. So all
-//!   models run a second time with `--cfg atomic_parker_stale`, where `take` and `take_or_park` begin with a relaxed load,
-//!   and may return by its value.
+//!   models run a second time with `--cfg atomic_parker_stale`, where `take` and `take_or_park` begin with a relaxed
+//!   load, and may return by its value.
 //! - Load buffering, and a load that reads from a store which comes later in the same execution.
 //! - `SeqCst`: loom treats it as `AcqRel`, and has the total order only for fences. Nothing in these models uses it.
 //! - The real slow paths below the facade: futexes and the hash table of `parking_lot_core` (a queue under one lock

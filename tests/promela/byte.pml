@@ -7,8 +7,8 @@
  * or on a lock. Spin goes through all orders of these steps, without weak memory: see tests/loom.rs for that.
  *
  * -DKNOWS      a slow path that counts its sleepers, and calls `leave` under its lock: wait/condvar.rs
- * (without)    a slow path that does not, as wait/futex.rs. It keeps to the contract of `Wait`: a wake that comes after the
- *              check of `still_parked` is not missed. The event count of wait/futex.rs is in tests/loom.rs.
+ * (without)    a slow path that does not, as wait/futex.rs. It keeps to the contract of `Wait`: a wake that comes after
+ *              the check of `still_parked` is not missed. The event count of wait/futex.rs is in tests/loom.rs.
  *
  * Claims: the invariant of src/state.rs in every state. In a final state: each token that was newly set was taken once
  * or is still set, no thread sleeps while the token is set, and PARKED is set only while a thread sleeps. A park
