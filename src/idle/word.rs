@@ -94,7 +94,7 @@ impl Word {
 
     /// Changes the head; returns what it was before.
     fn change(&self, change: impl Fn(usize) -> usize) -> usize {
-        let mut head = self.head().load(Ordering::Relaxed); // a guess
+        let mut head = self.head().load(Ordering::Relaxed); // may be stale
         loop {
             // Relaxed: see `# Orderings`; fences order it.
             match self.head().compare_exchange_weak(head, change(head), Ordering::Relaxed, Ordering::Relaxed) {
@@ -152,9 +152,9 @@ impl Word {
                 return None;
             }
             // No negative control yet.
-            fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
+            fence(Ordering::SeqCst); // as in an announcement: acts for the announcements that set OWED
             if (0..self.words).any(|word| self.word(word).load(Ordering::Relaxed) != 0) {
-                // How many they were is not known. Before the worker is claimed, as it may end the search at once.
+                // Their number is unknown. Set before the claim, as the claimed worker may end the search at once.
                 self.head().fetch_or(OWED, Ordering::Relaxed);
             }
         }
@@ -182,7 +182,7 @@ impl Word {
         if bits.load(Ordering::Relaxed) & bit == 0 {
             return (false, self.request());
         }
-        // First the search, and then the worker: it may end the search at once.
+        // The search is counted before the claim, as the claimed worker may end it at once.
         self.head().fetch_add(SEARCH, Ordering::Relaxed);
         // Release: as in `take_lowest`. Not seen by models.
         if bits.fetch_and(!bit, Ordering::Release) & bit != 0 {
@@ -242,7 +242,7 @@ impl Word {
             return None;
         }
         // No negative control yet.
-        fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
+        fence(Ordering::SeqCst); // as in an announcement: acts for the announcements that set OWED
         self.send()
     }
 
@@ -257,14 +257,14 @@ impl Word {
             return None;
         }
         // No negative control yet.
-        fence(Ordering::SeqCst); // as that of an announcement: this one stands in for the one that was meant for it
+        fence(Ordering::SeqCst); // as in an announcement: acts for the announcement that claimed this worker
         self.send()
     }
 
     /// A worker that took OWED along has found something, so that there may be more; returns the worker to unpark.
     pub(super) fn repay(&self) -> Option<usize> {
         // No negative control yet.
-        fence(Ordering::SeqCst); // as that of an announcement: this one stands in for those that set OWED
+        fence(Ordering::SeqCst); // as in an announcement: acts for the announcements that set OWED
         self.request_with(OWED)
     }
 
@@ -276,7 +276,7 @@ impl Word {
 
 /// One search less, by its owner.
 fn without_search(head: usize) -> usize {
-    // Only models look: they may read an old head where an ordering is missing.
+    // Checked in models only: they may read a stale head if an ordering is missing.
     assert!(!cfg!(all(loom, feature = "loom")) || head & SEARCH_MASK != 0, "a search is not counted");
     head - SEARCH
 }
