@@ -25,7 +25,7 @@ impl<T> Queue<T> {
     }
 }
 
-/// Counts the sleeps. A worker that sleeps has made its last search.
+/// Counts the sleeps. A worker that sleeps has made its last look.
 pub struct Counted(Condvar, Arc<AtomicUsize>);
 
 impl Wait for Counted {

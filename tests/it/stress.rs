@@ -74,7 +74,7 @@ fn account<W: Slow>(parkers: usize, steps: u32, step: Step<W>) -> Tally {
     parking.chain(unparking).map(home).for_each(|tally| sum += tally);
     sum.left = parker.try_park().into();
     assert_eq!(sum.set, sum.taken + sum.left, "tokens set, and tokens taken or left: {sum:?}");
-    assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps any more");
+    assert_eq!(parker.state(), ParkState::Empty, "no thread sleeps any more");
     sum
 }
 
@@ -114,7 +114,7 @@ pub fn thieves<W: Slow>(steps: u32) -> Tally {
     })
 }
 
-/// `sleepers` threads park once each, in each round, and as many tokens are given: each must release exactly one.
+/// In each round, `sleepers` threads park once and get as many tokens. Each token must release exactly one thread.
 pub fn one_each<W: Slow>(sleepers: usize, rounds: u32) -> Tally {
     let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let mut tally = Tally::default();
@@ -175,6 +175,6 @@ pub fn stolen<W: Slow>(rounds: u32) -> Tally {
         assert_eq!(tally.set, tally.taken, "tokens set, and tokens taken");
     }
     sleepers.for_each(home);
-    assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps any more");
+    assert_eq!(parker.state(), ParkState::Empty, "no thread sleeps any more");
     tally
 }

@@ -137,7 +137,7 @@ pub fn notify_returns_the_state_before<W: Slow>() {
     until(|| parker.state() == ParkState::Parked);
     assert_eq!(parker.notify(), ParkState::Parked);
     sleeper.for_each(home);
-    assert_eq!(parker.notify(), ParkState::Empty, "the sleeper took the token and nobody sleeps");
+    assert_eq!(parker.notify(), ParkState::Empty, "the sleeper took the token and no thread sleeps");
 }
 
 pub fn only_a_sleeper_is_woken<W: Slow>() {
@@ -163,7 +163,7 @@ pub fn only_a_sleeper_is_woken<W: Slow>() {
     assert_eq!(counts.wakes(), 1);
     unparker.unpark();
     parker.park();
-    assert_eq!(counts.wakes(), 1, "nobody slept");
+    assert_eq!(counts.wakes(), 1, "no thread slept");
 }
 
 // Handles
@@ -330,7 +330,7 @@ pub fn after_a_timeout_the_parker_is_empty<W: Slow>() {
         assert_eq!(parker.state(), ParkState::Empty);
         let wakes = counts.wakes();
         assert!(parker.unpark());
-        assert_eq!(counts.wakes(), wakes, "nobody sleeps: no system call");
+        assert_eq!(counts.wakes(), wakes, "no thread sleeps: no system call");
         parker.park();
     }
 }
@@ -343,7 +343,7 @@ pub fn after_several_timeouts_the_parker_is_empty<W: Slow>() {
         assert_eq!(parker.state(), ParkState::Empty, "the last one to leave cleared it");
         let wakes = counts.wakes();
         assert!(parker.unpark());
-        assert_eq!(counts.wakes(), wakes, "nobody sleeps: no system call");
+        assert_eq!(counts.wakes(), wakes, "no thread sleeps: no system call");
         parker.park();
     }
 }

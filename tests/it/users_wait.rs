@@ -140,10 +140,10 @@ fn usable_after_a_panic_in_wait<W: Slow>() {
     let (parker, unparker) = pair::<Panicky<W>>();
     for _ in 0..3 {
         assert!(panics(Panic::BeforeWait, || parker.park()));
-        assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps");
+        assert_eq!(parker.state(), ParkState::Empty, "no thread sleeps");
         // Repeated if a stall let the deadline pass before the sleep.
         until(|| panics(Panic::AfterWait, || parker.park_timeout(Duration::from_millis(1))));
-        assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps");
+        assert_eq!(parker.state(), ParkState::Empty, "no thread sleeps");
         assert!(!parker.park_timeout(Duration::from_millis(1)));
         assert_eq!(unparker.notify(), ParkState::Empty);
         parker.park();

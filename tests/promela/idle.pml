@@ -3,8 +3,8 @@
  *
  *   tests/promela.sh idle
  *
- * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a search of
- * the queues, or a step of a parker, which is its token here. Spin goes through all orders of these steps, without weak
+ * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a call of
+ * `find`, or a step of a parker, which is its token here. Spin goes through all orders of these steps, without weak
  * memory, so the model has no fences: tests/loom_idle.rs checks them.
  *
  * A task does not end until all are taken. So a worker that sleeps while a task waits is a hang.
@@ -35,16 +35,16 @@ byte tasks, taken;
 bool token[3];
 
 #define some_asleep (asleep[0] || asleep[1] || asleep[2])
-#define NOBODY 3
+#define NONE 3
 
 /* `take_lowest` on one word. */
 inline take_lowest() {
     atomic {
         if
-        :: asleep[0] -> asleep[0] = false; who = 0
-        :: !asleep[0] && asleep[1] -> asleep[1] = false; who = 1
-        :: !asleep[0] && !asleep[1] && asleep[2] -> asleep[2] = false; who = 2
-        :: !some_asleep -> who = NOBODY
+        :: asleep[0] -> asleep[0] = false; chosen = 0
+        :: !asleep[0] && asleep[1] -> asleep[1] = false; chosen = 1
+        :: !asleep[0] && !asleep[1] && asleep[2] -> asleep[2] = false; chosen = 2
+        :: !some_asleep -> chosen = NONE
         fi
     }
 }
@@ -54,7 +54,7 @@ inline send() {
     do
     :: take_lowest();
         if
-        :: who < NOBODY -> token[who] = true; who = NOBODY; break
+        :: chosen < NONE -> token[chosen] = true; chosen = NONE; break
         :: else
         fi;
         atomic {
@@ -108,7 +108,7 @@ inline look() {
 #define SEARCHING 2
 
 proctype worker(byte me; bool deadline) {
-    byte who = NOBODY;
+    byte chosen = NONE;
     bool found, again, sends, mine, expired, searching, claimed;
 
 from_the_start:
@@ -233,7 +233,7 @@ end_in_a_task:
 }
 
 proctype caller(byte work) {
-    byte who = NOBODY;
+    byte chosen = NONE;
     bool again, sends;
 #ifdef BATCH
     tasks = tasks + work;

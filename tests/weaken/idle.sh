@@ -15,7 +15,7 @@ mutant "a search that finds no sleeper forgets what was announced meanwhile" idl
     '/    fn send/,/^    }/s/if !is_last_and_owes(before) {/if true {/'
 mutant "the worker is claimed before its search is counted" idle/word.rs \
     '/pub(super) fn claim(/,/^    }/{s/self.head().fetch_add(SEARCH, Ordering::Relaxed);//;s/{$/&/;s/return (true, None);/self.head().fetch_add(SEARCH, Ordering::Relaxed); return (true, None);/}'
-mutant "a worker sleeps without a last search" idle/worker.rs \
+mutant "a worker sleeps without a last look" idle/worker.rs \
     '/let end = loop/,/end_early/s/self.call(&mut find)/None/'
 mutant "the bit is set after the fence" idle/word.rs \
     '/pub(super) fn sign/,/^    }/{s/^        bits.fetch_or.*$//;s/^        owed$/        bits.fetch_or(bit, Ordering::Relaxed); owed/}'
@@ -27,7 +27,7 @@ mutant "a worker that times out was never claimed" idle/worker.rs \
     's/if end.is_some() && !stay.retract()/if end.is_some() \&\& (!stay.retract() || true)/'
 mutant "wake_worker announces nothing if the worker is busy" idle/word.rs \
     's/return (false, self.request());/return (false, None);/'
-mutant "close wakes nobody" idle/mod.rs '/pub fn close/,/^    }/s/if !self.shared.word.nobody_idle()/if false/'
+mutant "close wakes no worker" idle/mod.rs '/pub fn close/,/^    }/s/if !self.shared.word.nobody_idle()/if false/'
 mutant "a waiter within a task ends at close" idle/worker.rs \
     's/self.run(Ends::WithWork, || None, &mut find)/self.run(Ends::AtClose, || None, \&mut find)/'
 mutant "the deadline closure is called once" idle/worker.rs \

@@ -18,7 +18,7 @@ mutant "no wake" atomic_parker.rs 's/if replaced == ParkState::Parked {/if false
 mutant "a panic passes no wake on" atomic_parker.rs 's/let _ = catch_unwind(.*//'
 mutant "a leave that does not know the others wakes none" atomic_parker.rs \
     '/The slow path does not know who else sleeps/ { n; s/self.wake_sleeper();// }'
-mutant "a sleeper that takes a late token wakes nobody" atomic_parker.rs 's/if owes_a_wake {/if false {/'
+mutant "a sleeper that takes a late token wakes no other" atomic_parker.rs 's/if owes_a_wake {/if false {/'
 mutant "a panic after leave loses the token" atomic_parker.rs 's/self.parker.state.notify();//'
 mutant "a panic while passing a wake on loses the token" atomic_parker.rs \
     's/PassOn { parker: self, sleeper: None, sleepers }/()/'
@@ -39,7 +39,7 @@ mutant "the waker only loads the number of sleepers" wait/event_count.rs \
 mutant "a wake is no event" wait/event_count.rs 's/self.events.fetch_add(1, /self.events.fetch_add(0, /'
 mutant "sleepers do not count" wait/event_count.rs 's/self.sleepers.fetch_add(1, /self.sleepers.fetch_add(0, /'
 mutant "sleeps without a check of the state" wait/futex.rs 's/if sleeper.still_parked() {/if true {/'
-mutant "wakes nobody" wait/futex.rs 's/if self.count.signal() {/if false {/'
+mutant "wake does nothing" wait/futex.rs 's/if self.count.signal() {/if false {/'
 
 mutant "sleeps without a check of the state" wait/parking_lot.rs 's/|| sleeper.still_parked()/|| true/'
 mutant "a timeout never reports others" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(false)/'
