@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::task::Poll;
 use std::time::Duration;
 
-/// A future that is woken while it is polled, and ready when it is polled again.
+/// A future that wakes itself in the first poll, and is ready in the second.
 fn woken_in_poll() -> impl Future<Output = ()> {
     let polled = Cell::new(false);
     poll_fn(move |context| {
@@ -32,7 +32,7 @@ fn over_channel<B: BlockOn>(place: Place, count: u64) -> Duration {
 }
 
 fn block_on(c: &mut Criterion) {
-    // Behind `black_box`, or the whole call is computed by the compiler.
+    // `black_box` keeps the compiler from evaluating the whole call.
     let mut group = c.benchmark_group("block_on, ready future");
     for_each_block_on!(B => {
         let runtime = B::new();
@@ -40,7 +40,7 @@ fn block_on(c: &mut Criterion) {
     });
     group.finish();
 
-    // Else the compiler can leave out a waker that is made for nothing.
+    // `black_box` keeps the compiler from removing an unused waker.
     let mut group = c.benchmark_group("block_on, ready future that clones its waker");
     for_each_block_on!(B => {
         let runtime = B::new();

@@ -1,11 +1,11 @@
 //! The lock-free parker against the document's `Mutex<bool>` and `Condvar`, crossbeam, `parking` and `std`:
 //! `cargo bench -p atomic-parker-benches --bench compare`.
 //!
-//! First what the token costs while no thread sleeps, on one thread; then a round trip of two threads, each parked until the
-//! other one unparks it. To see one group only, add a part of its name: `-- "round trip, two cores"`.
+//! First the cost of the token on one thread, while no thread sleeps. Then a round trip of two threads that park and
+//! unpark each other. To run one group only, add a part of its name: `-- "round trip, two cores"`.
 //!
-//! The figures of sleeping threads swing by tens of per cent between runs. `--bench duel` takes the contenders in turn,
-//! and gives ratios that can be relied on.
+//! The figures of sleeping threads vary by tens of per cent between runs. `--bench duel` runs the contenders in turn,
+//! and gives reliable ratios.
 
 use atomic_parker_benches::contenders::Contender;
 use atomic_parker_benches::for_each_contender;
@@ -30,7 +30,7 @@ fn token(c: &mut Criterion) {
         let (parker, unparker) = C::pair();
         C::unpark(&unparker);
         group.bench_function(C::NAME, |b| b.iter(|| C::unpark(&unparker)));
-        // The token of std belongs to this thread, and must not be left to the next one.
+        // The token of std belongs to this thread. The next contender must not find it.
         C::park(&parker)
     });
     group.finish();
@@ -71,7 +71,7 @@ fn token(c: &mut Criterion) {
     group.finish();
 }
 
-/// Round trips before the clock starts: the threads are awake then, and have learned what there is to learn.
+/// The number of round trips before the measurement, in which the parkers learn to spin.
 const WARM_UP: u64 = 100;
 
 fn round_trips<C: Contender>(place: Place, count: u64) -> Duration {

@@ -1,13 +1,12 @@
 //! Random work on all slow paths, for as long as you like: `cargo run --release --example soak -- SECONDS`.
 //!
-//! It does what the stress tests do, and panics as they do. With `--features futex,parking_lot` on these slow paths
-//! too.
+//! Runs the stress tests repeatedly, and panics as they do. `--features futex,parking_lot` adds these slow paths.
 //!
-//! Each line of the table is an account: `set` = `taken` + `left`. A token that is lost, or taken twice, breaks the sum;
-//! a thread that is not woken keeps the run from ending. Good figures: the run ends, the last line is a sum that is right,
-//! and in each line all but `left` are in the hundreds at least, so that every kind of call has been at work.
+//! In each line of the table, `set` = `taken` + `left`. A token that is lost or taken twice breaks this sum. A thread that
+//! is not woken keeps the run from ending. Good figures: the run ends, the sum in the last line is correct, and in each
+//! line all figures but `left` are in the hundreds at least, so that every kind of call has occurred.
 
-// Each example and test uses a part of these.
+// Each example and test uses a part of this module.
 #[cfg(not(any(loom, shuttle)))]
 #[allow(dead_code)]
 #[path = "../tests/it/stress.rs"]

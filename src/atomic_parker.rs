@@ -102,7 +102,7 @@ impl<W> AtomicParker<W> {
     /// ```
     #[inline]
     pub fn try_park(&self) -> bool {
-        // A load first: polling an empty parker need not take the cache line from its unparkers.
+        // A load first, so that polling an empty parker does not take the cache line from the unparkers.
         self.state.peek() == ParkState::Notified && self.state.take()
     }
 
@@ -285,7 +285,7 @@ impl<W: Wait> AtomicParker<W> {
     #[inline(always)]
     pub(crate) fn sleep(&self, deadline: Option<Instant>, sleepers: Sleepers) -> bool {
         let mut expired = sync::has_passed(deadline);
-        // Whether this thread may have had the wake that another sleeper needs: it slept, and has not left since.
+        // Whether this thread may have received a wake that another sleeper needs: it slept without a `leave`.
         let mut owes_a_wake = false;
         while !expired {
             if !self.state.take_or_park() {
@@ -314,7 +314,7 @@ impl<W: Wait> AtomicParker<W> {
             }
             owes_a_wake = sleepers == Sleepers::Any && sleeper.left().is_none();
         }
-        // A token that arrives together with the deadline wins.
+        // A token that arrives at the deadline wins.
         self.state.take()
     }
 }

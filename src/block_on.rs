@@ -204,7 +204,7 @@ fn run_timeout<W: Wait, F: IntoFuture>(
         if expired || !park(deadline) {
             return Err(TimedOut);
         }
-        // Read although there was a token: the future may be one that wakes itself in every poll.
+        // Read even after a token: the future may wake itself in every poll.
         expired = sync::has_passed(deadline);
         Ok(())
     };
@@ -245,7 +245,7 @@ impl Pair {
 sync::local! {
     /// The pairs that no call on this thread uses. A call returns its pair before the call around it does, so the next
     /// call at the same depth gets the same pair.
-    #[allow(clippy::missing_const_for_thread_local)] // the macro of loom knows no `const`
+    #[allow(clippy::missing_const_for_thread_local)] // loom's macro does not support `const`
     static UNUSED: RefCell<Vec<Rc<Pair>>> = RefCell::new(Vec::new());
 }
 
@@ -256,7 +256,7 @@ impl Lent {
     #[inline]
     fn take() -> Self {
         let unused = UNUSED.try_with(|unused| unused.borrow_mut().pop());
-        // In a thread-local's destructor, the thread's pairs may be gone.
+        // In the destructor of a thread-local, the thread's pairs may be destroyed.
         let pair = unused.ok().flatten().unwrap_or_else(Pair::new);
         // The default may have changed since the pair was made.
         pair.parker.set_spin(Spin::default());
@@ -267,7 +267,7 @@ impl Lent {
 impl Drop for Lent {
     #[inline]
     fn drop(&mut self) {
-        // If the thread's pairs are gone, this one goes too.
+        // If the thread's pairs are destroyed, this pair is dropped.
         let _ = UNUSED.try_with(|unused| unused.borrow_mut().push(self.0.clone()));
     }
 }

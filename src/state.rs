@@ -101,7 +101,7 @@ impl State {
     /// Takes the token if it is there.
     #[inline]
     pub(crate) fn take(&self) -> bool {
-        // Models only: as an exchange that fails on a stale value, which loom does not try by itself.
+        // Models only: stands for an exchange that fails on a stale value, which loom does not try.
         if cfg!(atomic_parker_stale) && self.0.load(Ordering::Relaxed) != NOTIFIED {
             return false;
         }
@@ -159,7 +159,7 @@ impl State {
     /// The state at this moment; orders nothing.
     #[inline]
     pub(crate) fn peek(&self) -> ParkState {
-        // Relaxed: a hint. What acts on it goes through one of the transitions above.
+        // Relaxed: a hint. The caller acts on it only by one of the transitions above.
         decode(self.0.load(Ordering::Relaxed))
     }
 }

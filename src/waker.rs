@@ -136,7 +136,7 @@ mod tests {
     fn nothing(_: *const ()) {}
 
     fn table() -> &'static RawWakerVTable {
-        // Each one has an address of its own.
+        // Each table has its own address.
         Box::leak(Box::new(RawWakerVTable::new(|data| RawWaker::new(data, table()), nothing, nothing, nothing)))
     }
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes a copy of the package that builds where its development dependencies do not: for other targets and old compilers.
+# Copies the package so that it builds where not all development dependencies do: on other targets and old compilers.
 #
-#   tests/copy.sh FOLDER          with those that src/ and tests/ name
-#   tests/copy.sh FOLDER none     without any, and without tests/
+#   tests/copy.sh FOLDER          with the development dependencies that src/ and tests/ name
+#   tests/copy.sh FOLDER none     without development dependencies and tests/
 #
-# Benches and examples stay behind. FOLDER must not exist, or be a copy from before: what is the same keeps its time, so
+# Benches and examples are not copied. FOLDER must not exist, or be an earlier copy: an unchanged file keeps its time, so
 # that cargo does not build it again.
 set -euo pipefail
 to=${1:?folder} which=${2:-tests}
@@ -19,7 +19,7 @@ awk -v names=" $names" -v which="$which" '
     dev && /^[a-z]/ { name = $1; gsub("_", "-", name); if (which == "none" || !index(names, " " name " ")) next }
     !skip
 ' "$root/Cargo.toml" >"$to/Cargo.toml.new"
-# A workspace of its own, wherever the folder is.
+# Its own workspace, in case the folder is inside another one.
 echo '[workspace]' >>"$to/Cargo.toml.new"
 cmp -s "$to/Cargo.toml.new" "$to/Cargo.toml" && rm "$to/Cargo.toml.new" || mv "$to/Cargo.toml.new" "$to/Cargo.toml"
 cp -u "$root"/*.md "$to/"

@@ -1,27 +1,27 @@
 #![cfg(all(loom, feature = "loom"))]
-//! Every interleaving of small scenarios, on every slow path that they fit.
+//! Every interleaving of small scenarios, on every slow path that can run them.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release --features loom,futex,parking_lot --test loom
 //! ```
 //!
-//! On Linux, as `Futex` is one of them.
+//! Needs Linux, because of `Futex`.
 //!
-//! Each model prints how many interleavings it went through, and whether these are all that loom tells apart
-//! (`complete`) or all with so many preemptions at most. `tests/weaken.sh` shows that the models can fail.
+//! Each model prints the number of interleavings, and whether these are all that loom can distinguish (`complete`) or
+//! only the ones with a limited number of preemptions. `tests/weaken.sh` shows that the models can fail.
 //!
 //! # What loom can't see
 //!
-//! - A read-modify-write that fails and has read a stale value, which C11 allows: loom has it read the newest one. So all
-//!   models run a second time with `--cfg atomic_parker_stale`, where `take` and `take_or_park` begin with a relaxed load,
-//!   and return by what it read.
+//! - A failed read-modify-write that reads a stale value, which C11 allows: in loom it reads the newest value. So all
+//!   models run a second time with `--cfg atomic_parker_stale`, where `take` and `take_or_park` begin with a relaxed
+//!   load, and may return by its value.
 //! - Load buffering, and a load that reads from a store which comes later in the same execution.
-//! - `SeqCst`: loom takes it for `AcqRel`, and knows its total order only for fences. Nothing in these models uses it.
+//! - `SeqCst`: loom treats it as `AcqRel`, and has the total order only for fences. Nothing in these models uses it.
 //! - The real slow paths below the facade: futexes and the hash table of `parking_lot_core` (a queue under one lock
 //!   stands for both), real time (the clock stands still until `advance_clock`), poisoned locks.
-//! - Which sleeper a condition variable picks: here the one that sleeps longest or one with a deadline, in reality any.
-//! - The counts of `std::sync::Arc`: they are taken to be right, and order nothing here.
-//! - Spinning: a parker of a model sleeps at once, so that what one execution teaches does not change the next.
+//! - The choice of a condition variable: here it wakes the longest sleeper or one with a deadline, in reality any.
+//! - The counts of `std::sync::Arc`: they are assumed to be correct, and order nothing here.
+//! - Spinning: a parker of a model sleeps at once, so that no execution depends on earlier ones.
 
 use atomic_parker::model::{advance_clock, now};
 use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
@@ -58,7 +58,7 @@ impl Slow for ParkingLot {
     }
 }
 
-/// Wakes are sticky, as those of an event loop, and nobody looks at the state. Knows nothing of others.
+/// Wakes are sticky, as in an event loop. It neither checks the state nor counts its sleepers.
 struct Sticky(Arc<EventLoop>);
 
 struct EventLoop {
@@ -67,7 +67,7 @@ struct EventLoop {
 }
 
 loom::lazy_static! {
-    // What must hear of the time. A mutex of std, never held for longer than a look: it orders nothing.
+    // The event loops that must notice a deadline. The mutex is std's, and orders nothing.
     static ref EVENT_LOOPS: std::sync::Mutex<Vec<Arc<EventLoop>>> = Default::default();
 }
 
@@ -100,15 +100,15 @@ fn pass_deadlines() {
     advance_clock();
     let event_loops = EVENT_LOOPS.lock().unwrap().clone();
     for event_loop in event_loops {
-        // Whoever looked at the clock before is asleep by now.
+        // With the lock, each thread that read the clock before is asleep now.
         drop(event_loop.woken.lock().unwrap());
         event_loop.changed.notify_all();
     }
 }
 
-/// As `Sticky`, but comes back without a reason: the first time at once, the second time when others have run.
+/// As `Sticky`, with two spurious returns: the first at once, the second after other threads have run.
 ///
-/// Not for ever, or two sleepers would only look at each other.
+/// Without an end to them, two sleepers could return in turn for ever.
 struct Spurious {
     returns: std::sync::atomic::AtomicUsize,
     then: Sticky,
@@ -159,7 +159,7 @@ impl<W: Wait> Wait for PanicOnce<W> {
     }
 }
 
-/// Panics once in a wake that comes from a park, which passes on the wake that another sleeper may need.
+/// Panics once, in a `wake` by which a park passes a wake on to another sleeper.
 struct PanicInWake<W> {
     wait: W,
     parks: std::sync::Mutex<Option<thread::ThreadId>>,
@@ -188,7 +188,7 @@ impl<W: Wait> Wait for PanicInWake<W> {
     }
 }
 
-/// Runs a model over all interleavings, or over those with so many preemptions.
+/// Runs a model over all interleavings, or over all with at most `preemptions`.
 fn explore(name: &str, preemptions: Option<usize>, model: fn()) {
     let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counter = interleavings.clone();
@@ -199,7 +199,7 @@ fn explore(name: &str, preemptions: Option<usize>, model: fn()) {
         counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         model();
     });
-    // Not by `println!`, which the test harness swallows.
+    // The test harness would capture a `println!`.
     let line =
         format!("model {name}: {} interleavings ({bound})\n", interleavings.load(std::sync::atomic::Ordering::Relaxed));
     std::io::stderr().write_all(line.as_bytes()).unwrap();
@@ -252,7 +252,7 @@ fn shared<W: Slow>() -> Arc<AtomicParker<W>> {
     Arc::new(AtomicParker::with_wait(W::new()))
 }
 
-/// A fact, published only by the parker that is under test.
+/// Relaxed data: only the parker under test can publish it.
 #[derive(Clone)]
 struct Fact(Arc<AtomicUsize>);
 
@@ -270,7 +270,7 @@ impl Fact {
     }
 }
 
-/// What came before an `unpark` is seen after the park that takes its token.
+/// The `unpark` happens before the park that takes its token returns.
 fn one_unpark<W: Slow>() {
     let (parker, unparker) = pair::<W>();
     let fact = Fact::new();
@@ -287,7 +287,7 @@ fn one_unpark<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// The same by way of a `Waker`.
+/// The same with a `Waker`.
 fn one_wake_by_waker<W: Slow>() {
     let (parker, unparker) = pair::<W>();
     let fact = Fact::new();
@@ -304,7 +304,7 @@ fn one_wake_by_waker<W: Slow>() {
     other.join().unwrap();
 }
 
-/// The second token publishes as well as the first: nothing of the first round is left over.
+/// The second token publishes too.
 fn each_of_several_unparks<W: Slow>() {
     let (parker, unparker) = pair::<W>();
     let (reply_parker, reply) = pair::<W>();
@@ -328,7 +328,7 @@ fn each_of_several_unparks<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// An `unpark` that finds the token there publishes too, if that token is the one that was taken.
+/// An `unpark` that finds the token set publishes too, if the park takes that token.
 fn coalesced_unpark<W: Slow>() {
     let (parker, unparker) = pair::<W>();
     let (first, second) = (Fact::new(), Fact::new());
@@ -344,13 +344,13 @@ fn coalesced_unpark<W: Slow>() {
     parker.park();
     let seen = (first.get(), second.get());
     let second_is_new = other.join().unwrap();
-    // The second token is either a new one and still there, or part of the one that was taken.
+    // The second unpark either set a new token, which is still set, or joined the token that was taken.
     assert_eq!(parker.try_park(), second_is_new);
     assert_eq!(seen.0, 1);
     assert!(second_is_new || seen.1 == 1);
 }
 
-/// Both unparkers are seen if one token came of them, whichever came first.
+/// If two unparks made one token, both are published, in either order.
 fn two_unparkers<W: Slow>() {
     several_unparkers::<W, 2>();
 }
@@ -379,7 +379,7 @@ fn several_unparkers<W: Slow, const N: usize>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// The token comes before, while or after the thread goes to sleep, and is taken once.
+/// The token is set before, while or after the thread goes to sleep, and is taken once.
 fn token_against_sleep<W: Slow>() {
     let parker = shared::<W>();
     let other = {
@@ -392,7 +392,7 @@ fn token_against_sleep<W: Slow>() {
     assert!(!parker.try_park());
 }
 
-/// One token goes from sleeper to sleeper and is never two: it releases exactly one, and the other is not forgotten.
+/// The first sleeper passes the token on: each token releases exactly one sleeper, and none is lost.
 fn two_sleepers<W: Slow>() {
     let parker = shared::<W>();
     let fact = Fact::new();
@@ -401,7 +401,7 @@ fn two_sleepers<W: Slow>() {
         thread::spawn(move || {
             parker.park();
             assert_eq!(fact.get(), 1);
-            // Finds the token there only if one was taken twice.
+            // Finds the token set only if a token was taken twice.
             assert!(parker.unpark());
         })
     });
@@ -412,7 +412,7 @@ fn two_sleepers<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// Two tokens, the second as soon as the first is taken, release two sleepers, and no PARKED is left behind.
+/// Two tokens, the second as soon as the first is taken, release two sleepers, and the state ends as EMPTY.
 fn two_tokens_for_two_sleepers<W: Slow>() {
     let parker = shared::<W>();
     let sleepers = [(); 2].map(|()| {
@@ -427,7 +427,7 @@ fn two_tokens_for_two_sleepers<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// A thief either gets the token or does not, and then the sleeper does.
+/// Either a thief, which calls `try_park`, takes the token, or the sleeper does.
 fn thief<W: Slow>() {
     let parker = shared::<W>();
     let fact = Fact::new();
@@ -454,7 +454,7 @@ fn thief<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// The wake whose token was stolen is not the last one: whoever it reached looks, and sleeps on.
+/// A thief takes a token and sets it again: no sleeper is lost.
 fn thief_among_two_sleepers<W: Slow>() {
     let parker = shared::<W>();
     let sleepers = [(); 2].map(|()| {
@@ -473,7 +473,7 @@ fn thief_among_two_sleepers<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// A slow path that comes back early is no timeout: the clock stands still.
+/// An early return of the slow path is no timeout: the clock stands still.
 fn no_early_timeout<W: Slow>() {
     let (parker, unparker) = pair::<W>();
     let other = thread::spawn(move || assert!(unparker.unpark()));
@@ -482,7 +482,7 @@ fn no_early_timeout<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// The token is taken before the deadline or is there after it, and is published in both cases.
+/// The token is taken before the deadline or is still set after it, and is published in both cases.
 fn timeout_against_unpark<W: Slow>() {
     let parker = shared::<W>();
     let fact = Fact::new();
@@ -502,7 +502,7 @@ fn timeout_against_unpark<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// One sleeper goes at its deadline, with a wake in its hands perhaps; the other gets the token all the same.
+/// One sleeper leaves at its deadline, and may have received the wake. The other one still gets the token.
 fn one_sleeper_leaves<W: Slow>() {
     let parker = shared::<W>();
     let leaves = {
@@ -525,7 +525,7 @@ fn one_sleeper_leaves<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// Whoever goes last clears PARKED, or every later unpark would pay for a wake.
+/// The last sleeper that leaves clears PARKED, so that a later unpark calls no wake.
 fn both_time_out<W: Slow>() {
     let parker = shared::<W>();
     let sleepers = [(); 2].map(|()| {
@@ -537,10 +537,10 @@ fn both_time_out<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// A slow path that knows whether it is still there.
+/// A slow path that records its drop.
 struct Mortal<W> {
     wait: W,
-    // Not loom's: it would miss the ordering that the count of std's `Arc` gives, and give a false alarm.
+    // std's, as loom does not see the ordering by the count of std's `Arc`, and would report a false error.
     dead: Arc<std::sync::atomic::AtomicBool>,
 }
 
@@ -563,7 +563,7 @@ impl<W> Drop for Mortal<W> {
     }
 }
 
-/// The owner takes the token and is gone, while the `unpark` that gave it still has to wake somebody.
+/// The owner takes the token and drops the parker, while the `unpark` has yet to call `wake`.
 fn owner_dropped<W: Slow>() {
     let dead = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let parker = Parker::with_wait(Mortal { wait: W::new(), dead: dead.clone() });
@@ -583,7 +583,7 @@ fn owner_dropped<W: Slow>() {
     assert!(dead.load(std::sync::atomic::Ordering::Relaxed));
 }
 
-/// After a panic of the slow path no token is lost, also if `leave` took it before, and no PARKED is left behind.
+/// After a panic of the slow path no token is lost, even if `leave` had taken it, and PARKED is cleared.
 fn panicking_wait<W: Slow>() {
     let (parker, unparker) = pair::<PanicOnce<W>>();
     let fact = Fact::new();
@@ -603,7 +603,7 @@ fn panicking_wait<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// A park that panics while it passes a wake on leaves its token behind.
+/// A park that panics while it passes a wake on puts its token back.
 fn panicking_wake<W: Slow>() {
     let parker = shared::<PanicInWake<W>>();
     let fact = Fact::new();
@@ -622,7 +622,7 @@ fn panicking_wake<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// A sleeper whose slow path panics passes on the wake that it may have got.
+/// A sleeper with a slow path that panics passes on the wake that it may have received.
 fn panicking_wait_of_one_sleeper<W: Slow>() {
     let parker = shared::<PanicOnce<W>>();
     let panicked = Arc::new(AtomicBool::new(false));
@@ -639,7 +639,7 @@ fn panicking_wait_of_one_sleeper<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// Two parkers on one slow path: a wake for the one is not lost on the sleeper of the other.
+/// Two parkers on one slow path: a wake for one parker reaches its own sleeper.
 fn two_parkers_share<W: Slow>() {
     let wait = Arc::new(W::new());
     let [first, second] = [(); 2].map(|()| Parker::with_wait(wait.clone()));
@@ -655,7 +655,7 @@ fn two_parkers_share<W: Slow>() {
     assert_eq!(second.state(), ParkState::Empty);
 }
 
-/// The model has a present of its own, and a deadline that is there now does not sleep.
+/// The model has its own clock, and a park with a deadline of now does not sleep.
 #[test]
 fn now_is_a_deadline_of_the_model() {
     fn model() {
@@ -669,7 +669,7 @@ fn now_is_a_deadline_of_the_model() {
     explore("now_is_a_deadline_of_the_model", None, model);
 }
 
-/// A call of `block_on` within the poll of another one, each woken once by another thread.
+/// A `block_on` within the poll of another `block_on`, each woken once by another thread.
 mod nested_block_on {
     use super::*;
     use std::future::poll_fn;
@@ -682,7 +682,7 @@ mod nested_block_on {
         Last,
     }
 
-    /// Both calls end, the outer one by its second poll: neither takes a wake-up of the other.
+    /// Both calls end, the outer one in its second poll: neither call takes a wake-up of the other.
     fn model(outer: Outer) {
         let facts = [(); 2].map(|()| Fact::new());
         let (mut polls, mut other) = (0, None);

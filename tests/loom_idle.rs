@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each model runs with one word for all workers and with one word for each. A worker that sleeps while work waits is a
-//! deadlock here. The queues order nothing (they are Relaxed), so that only the set makes work visible.
-//! `tests/weaken.sh` shows that the models can fail. What loom does not see stands in `tests/loom.rs`.
+//! deadlock here. The queues are Relaxed, so that only the set can make work visible. `tests/weaken.sh` shows that the
+//! models can fail. `tests/loom.rs` lists the limits of loom.
 
 use atomic_parker::idle::{Idle, Next, Worker};
 use atomic_parker::model::{advance_clock, now, set_word_bits};
@@ -16,7 +16,7 @@ use atomic_parker::{Parker, Spin};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread::{self, JoinHandle};
 use std::io::Write;
-use std::mem::forget; // of a worker: its drop takes a lock, which only means more interleavings
+use std::mem::forget; // The drop of a worker takes a lock, which only adds interleavings.
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ impl Slow for ParkingLot {
     }
 }
 
-/// Runs a model over all interleavings with so many preemptions.
+/// Runs a model over all interleavings with at most `preemptions`.
 fn explore(name: &str, preemptions: usize, model: fn()) {
     for bits in [1, 3] {
         let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -58,7 +58,7 @@ fn explore(name: &str, preemptions: usize, model: fn()) {
             model();
         });
         let count = interleavings.load(std::sync::atomic::Ordering::Relaxed);
-        // Not by `println!`, which the test harness swallows.
+        // The test harness would capture a `println!`.
         let line = format!("model {name}, words of {bits}: {count} interleavings (preemptions<={bound})\n");
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
@@ -103,7 +103,7 @@ fn set<W: Slow>(workers: usize) -> (Idle<W>, Vec<Worker<W>>) {
     Idle::with_parkers((0..workers).map(|_| Parker::with_wait(W::new()).with_spin(Spin::off())))
 }
 
-/// A place for each task. It orders nothing.
+/// One flag for each task. It orders nothing.
 #[derive(Clone)]
 struct Queue(Arc<[AtomicUsize]>);
 
@@ -117,7 +117,7 @@ impl Queue {
     }
 
     fn take(&self, task: usize) -> bool {
-        // A load first, which may read an old value, as a read-modify-write of loom does not.
+        // The load may read an old value. A read-modify-write of loom cannot.
         self.0[task].load(Relaxed) == 1 && self.0[task].swap(0, Relaxed) == 1
     }
 
@@ -126,7 +126,7 @@ impl Queue {
     }
 }
 
-/// How many tasks are not taken yet. Whoever takes the last one closes the set.
+/// The number of tasks that are not taken yet. The taker of the last task closes the set.
 #[derive(Clone)]
 struct Left(Arc<AtomicUsize>);
 
@@ -142,7 +142,7 @@ impl Left {
     }
 }
 
-/// Each worker takes one task, and never comes back: as if that task waited for the others for ever.
+/// Each worker takes one task and ends, as if the task never ended.
 fn one_each<W: Slow>(workers: Vec<Worker<W>>, queue: &Queue) -> Vec<JoinHandle<()>> {
     let start = |worker: Worker<W>| {
         let queue = queue.clone();
@@ -154,7 +154,7 @@ fn one_each<W: Slow>(workers: Vec<Worker<W>>, queue: &Queue) -> Vec<JoinHandle<(
     workers.into_iter().map(start).collect()
 }
 
-/// The same, where others may take tasks too: a worker ends without one only once all are taken.
+/// The same, but other threads may take tasks too: a worker ends without a task only once all are taken.
 fn one_or_none<W: Slow>(workers: Vec<Worker<W>>, queue: &Queue, left: &Left) -> Vec<JoinHandle<()>> {
     let start = |worker: Worker<W>| {
         let (queue, left) = (queue.clone(), left.clone());
@@ -231,7 +231,7 @@ fn two_tasks_of_two_callers<W: Slow>() {
     join(threads);
 }
 
-/// The third one is reached only by a chain of two links.
+/// Only a chain of two wakes reaches the third worker.
 fn three_tasks<W: Slow>() {
     let (idle, workers) = set::<W>(3);
     let queue = Queue::new(3);
@@ -258,7 +258,7 @@ fn thief<W: Slow>() {
     join(threads);
 }
 
-/// The first worker looks for its pinned task first, also where it was claimed for the shared one.
+/// The first worker searches for its pinned task first, even if it was claimed for the shared one.
 fn pinned_and_shared<W: Slow>() {
     let (idle, mut workers) = set::<W>(2);
     let (pinned, shared, left) = (Queue::new(1), Queue::new(1), Left::new(2));
@@ -267,7 +267,7 @@ fn pinned_and_shared<W: Slow>() {
     let (own, all, taken) = (pinned.clone(), shared.clone(), left.clone());
     threads.push(thread::spawn(move || {
         let find = || own.pop().map(|_| "pinned").or_else(|| all.pop().map(|_| "shared"));
-        // The pinned task waits for the shared one, and the shared one for nothing.
+        // The pinned task waits for the shared task.
         if worker.next(find) == Some("shared") {
             taken.taken(worker.idle());
             worker.next(find);
@@ -307,7 +307,7 @@ fn batch<W: Slow>() {
     join(threads);
 }
 
-/// One worker stops when its deadline passes, and may have been woken for the task.
+/// One worker stops at its deadline, and may have been woken for the task.
 fn deadline_against_wake<W: Slow>() {
     let (idle, mut workers) = set::<W>(2);
     let (queue, left) = (Queue::new(1), Left::new(1));
@@ -363,7 +363,7 @@ fn own_task_after_deadline<W: Slow>() {
     own_task::<W>(4, false, || Some(now()));
 }
 
-/// A worker that sleeps without a deadline gets one from another thread.
+/// Another thread sets a deadline for a worker that sleeps without one.
 fn earlier_timer<W: Slow>() {
     let (idle, mut workers) = set::<W>(1);
     let timer = Arc::new(AtomicUsize::new(0));
@@ -379,7 +379,7 @@ fn earlier_timer<W: Slow>() {
     thread.join().unwrap();
 }
 
-/// `find` of one worker panics at that look; the other one runs the tasks that the first one leaves.
+/// `find` of one worker panics in call number `fatal`. The other worker runs the task.
 fn panic_in_look<W: Slow>(fatal: usize) {
     let (idle, mut workers) = set::<W>(2);
     let (queue, left) = (Queue::new(1), Left::new(1));
@@ -416,7 +416,7 @@ fn panic_in_searching_look<W: Slow>() {
     panic_in_look::<W>(3);
 }
 
-/// A worker ends with its first task; its place is taken again, by a thread that runs the other one.
+/// A worker is dropped after its first task. The thread enters the set again for the second task.
 fn dropped_worker_and_enter<W: Slow>() {
     let (idle, mut workers) = set::<W>(1);
     let queue = Queue::new(2);
@@ -437,7 +437,7 @@ fn dropped_worker_and_enter<W: Slow>() {
     assert_eq!(idle.asleep(), 0);
 }
 
-/// What was there before `close` is found, and everybody ends.
+/// A task that was pushed before `close` runs, and the worker ends.
 fn close_against_push<W: Slow>() {
     let (idle, mut workers) = set::<W>(1);
     let queue = Queue::new(1);
@@ -453,7 +453,7 @@ fn close_against_push<W: Slow>() {
     thread.join().unwrap();
 }
 
-/// A worker waits within a task for a latch that the other one sets, while the set is closed.
+/// A worker waits within a task for a latch, while the set is closed. The other worker sets the latch.
 fn join_after_close<W: Slow>() {
     let (idle, mut workers) = set::<W>(2);
     let (latch, queue) = (Queue::new(1), Queue::new(1));

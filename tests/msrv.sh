@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The claimed compiler: the library builds and its doc examples run with the `rust-version` of Cargo.toml, and with the
-# lowest versions of its dependencies that Cargo.toml allows. Then the same lowest versions with the compiler of the caller.
+# The minimum supported Rust version: builds the library and runs its doc examples with the `rust-version` of Cargo.toml,
+# and with the lowest dependencies that Cargo.toml allows. Then the lowest dependencies with the installed compiler.
 #
-# Debian 12 has that compiler as `rustc-web`; it is unpacked into the target folder, beside whatever else is installed.
-# Exits with 2 if it cannot be had.
+# Debian 12 has that compiler as `rustc-web`; it is unpacked into the target folder, and does not affect other toolchains.
+# Exits with 2 if the compiler is not available.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p "${CARGO_TARGET_DIR:=target}"
@@ -23,7 +23,7 @@ if [ ! -x "$toolchain/usr/bin/cargo" ]; then
         >"$base/log" 2>&1 || { cat "$base/log"; echo "msrv.sh: NOT RUN: the packages cannot be fetched" >&2; exit 2; }
     for package in "$base"/packages/*.deb; do dpkg -x "$package" "$toolchain"; done
 fi
-# Its libraries are not where the system looks; those of the programs that it starts are.
+# The unpacked compiler needs the path of its libraries. The programs that it starts do not.
 run() { # TOOLCHAIN CARGO-ARGUMENTS...
     local what=$1
     shift
@@ -50,7 +50,7 @@ run claimed test --quiet --doc --features futex,parking_lot
 rm Cargo.lock
 for what in claimed here; do
     echo "msrv: the lowest dependencies, $([ $what = claimed ] && echo "$claimed" || rustc --version)"
-    # Only the direct ones: what others depend on is theirs.
+    # Only direct dependencies: other crates choose the lowest versions of their own.
     RUSTC_BOOTSTRAP=1 run $what -Zdirect-minimal-versions generate-lockfile --quiet
     grep -A1 -E '^name = "(crossbeam-utils|parking_lot_core|rustix|libc)"' Cargo.lock | sed -n 's/^\(name\|version\) = //p' | tr -d '"' | paste - -
     run $what check --quiet --lib --features futex,parking_lot

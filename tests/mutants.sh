@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Mutation testing with cargo-mutants: what this branch changed under src/ or, on main itself, what the last commit did.
-# With `--all`: all of src/, in about an hour. What cannot be told apart, and why, stands in .cargo/mutants.toml.
+# Mutation testing with cargo-mutants: of the changes under src/ on this branch or, on main, in the last commit.
+# With `--all`: all of src/, in about an hour. .cargo/mutants.toml lists the mutants that no test can detect.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# Not optimized: it mostly waits for cargo.
+# A debug build is enough: cargo-mutants mostly waits for cargo.
 command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked --quiet --debug
 
 if [ "${1:-}" = --all ]; then
@@ -26,5 +26,5 @@ else
     fi
     set -- --in-diff "$diff" "$@"
 fi
-# 3: each was caught, some by tests that did not end.
+# 3: the tests caught each mutant, some by a timeout.
 cargo mutants --features futex,parking_lot --shuffle --timeout 60 --output target "$@" -- --lib --test it --test block_on || [ $? -eq 3 ]

@@ -36,7 +36,7 @@ holds() {
         status=1
     fi
 }
-fails() { # ... by an assertion, and not because it cannot be searched.
+fails() { # The search must find an error. A failed build does not count.
     search "$@"
     if grep -qE '^pan:1: (assertion violated|invalid end state)' report; then
         echo "killed   $* ($(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' report))"

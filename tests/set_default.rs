@@ -1,4 +1,4 @@
-//! `Spin::set_default`, in a process of its own, as it holds for all of it. Counted are the sleeps, which the system tells.
+//! `Spin::set_default`, in its own process, as the default is process-wide. The system counts the sleeps.
 #![cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 
 use atomic_parker::{block_on, Spin};
@@ -10,7 +10,7 @@ use std::thread;
 
 const BATCH: usize = 1_000;
 
-/// What one side waits for.
+/// The event that one side waits for.
 #[derive(Default)]
 struct Signal {
     is_set: AtomicBool,
@@ -37,16 +37,16 @@ impl Signal {
     }
 }
 
-/// How often this thread has given up its CPU by itself.
+/// The number of voluntary context switches of this thread.
 fn sleeps() -> usize {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
     line.trim().parse().unwrap()
 }
 
-/// Puts the calling thread on a CPU of its own: on one CPU, a pair had better sleep.
+/// Pins the calling thread to a CPU: on a shared CPU, a pair does not spin.
 fn pin(number: usize) {
-    // Asked once, as a thread that starts on a pinned one knows only that CPU.
+    // Read once, as a thread that a pinned thread starts inherits the one CPU.
     static CORES: OnceLock<Vec<core_affinity::CoreId>> = OnceLock::new();
     let cores = CORES.get_or_init(|| core_affinity::get_core_ids().unwrap());
     assert!(core_affinity::set_for_current(cores[number]));
@@ -55,7 +55,7 @@ fn pin(number: usize) {
 #[test]
 fn the_default_reaches_block_on() {
     if thread::available_parallelism().map_or(1, usize::from) < 2 {
-        eprintln!("not tested: there is one CPU only");
+        eprintln!("not tested: needs two CPUs");
         return;
     }
     pin(0);
@@ -87,7 +87,7 @@ fn the_default_reaches_block_on() {
         Spin::set_default(Spin::adaptive());
         assert!((0..1_000).any(|_| batch() < BATCH / 10), "block_on never spins");
         Spin::set_default(Spin::off());
-        // Not in each batch: where other programs run, the answer is often there before the sleep.
+        // Not in each batch: beside other programs, the answer often comes before the sleep.
         assert!((0..1_000).any(|_| batch() > BATCH / 2), "block_on still spins");
     }
     is_over.store(true, SeqCst);

@@ -5,8 +5,8 @@
 //! RUSTFLAGS="--cfg shuttle" cargo test --release --features shuttle,futex,parking_lot --test shuttle
 //! ```
 //!
-//! The number of schedules is fixed. A failure prints its schedule, for `shuttle::replay`. Shuttle knows no weak
-//! memory: the orderings are the business of loom.
+//! The number of schedules is fixed. A failure prints its schedule, for `shuttle::replay`. Shuttle does not model
+//! weak memory: `tests/loom.rs` checks the orderings.
 
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
@@ -44,7 +44,7 @@ impl Slow for ParkingLot {
     }
 }
 
-/// Wakes are sticky, as those of an event loop. Now and then it comes back without one. Knows nothing of others.
+/// Wakes are sticky, as in an event loop. It sometimes returns spuriously, and does not count its sleepers.
 struct Sticky {
     woken: shuttle::sync::Mutex<bool>,
     changed: shuttle::sync::Condvar,
@@ -74,7 +74,7 @@ impl Wait for Sticky {
     }
 }
 
-/// A slow path with delays around each step, and returns without a reason.
+/// A slow path with delays around each step, and spurious returns.
 struct Faulty<W>(W);
 
 impl<W: Slow> Slow for Faulty<W> {
@@ -134,7 +134,7 @@ check! {
     nothing_is_left_of_timeouts on Condvar, Futex, ParkingLot, FaultyCondvar, FaultyFutex, FaultyParkingLot;
 }
 
-/// A token goes round four parkers, several times.
+/// One token goes around a ring of four parkers, several times.
 fn ring<W: Slow>() {
     const ROUNDS: usize = 5;
     let parkers = [(); 4].map(|()| Parker::with_wait(W::new()));
@@ -157,12 +157,12 @@ fn ring<W: Slow>() {
         .collect();
     assert!(unparkers[0].unpark());
     let parkers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-    // Back where it began.
+    // The token is back at the first parker.
     assert!(parkers[0].try_park());
     assert!(parkers.iter().all(|parker| parker.state() == ParkState::Empty));
 }
 
-/// Several threads count and unpark; whoever parks until all have counted does not sleep for ever.
+/// Several threads count and unpark. A thread that parks until all have counted does not sleep for ever.
 fn every_unpark_is_seen<W: Slow>() {
     const UNPARKERS: usize = 4;
     const TIMES: usize = 5;
@@ -185,7 +185,7 @@ fn every_unpark_is_seen<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// Several threads park, try and time out on one parker: tokens newly set = tokens taken + the one that is left.
+/// Several threads park, try and time out on one parker: tokens newly set = tokens taken + the token left.
 fn tokens_add_up<W: Slow>() {
     const SLEEPERS: usize = 3;
     const TIMES: usize = 4;
@@ -210,7 +210,7 @@ fn tokens_add_up<W: Slow>() {
         })
     });
     let clock = thread::spawn(advance_clock);
-    // Until everyone is home: then no sleeper was forgotten.
+    // Until all sleepers have returned, so that none is lost.
     let unparkers = [(); 2].map(|()| {
         let (parker, counts) = (parker.clone(), counts.clone());
         thread::spawn(move || {
@@ -228,7 +228,7 @@ fn tokens_add_up<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// One token, passed on by each of four sleepers, with a thief about: never two of it, and no sleeper is forgotten.
+/// Four sleepers and a thief pass one token on: it is never taken twice, and no sleeper is lost.
 fn one_token_for_many_sleepers<W: Slow>() {
     let parker = Arc::new(AtomicParker::with_wait(W::new()));
     let sleepers = [(); 4].map(|()| {
@@ -258,7 +258,7 @@ fn one_token_for_many_sleepers<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// Of four sleepers two leave at their deadline; the other two get the one token, one after the other.
+/// Two of four sleepers leave at their deadline. The other two get the one token, one after the other.
 fn some_sleepers_time_out<W: Slow>() {
     let parker = Arc::new(AtomicParker::with_wait(W::new()));
     let sleepers = [true, false, true, false].map(|leaves| {
@@ -281,7 +281,7 @@ fn some_sleepers_time_out<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// Whoever goes last clears PARKED.
+/// The last sleeper that leaves clears PARKED.
 fn nothing_is_left_of_timeouts<W: Slow>() {
     let parker = Arc::new(AtomicParker::with_wait(W::new()));
     let sleepers = [(); 4].map(|()| {

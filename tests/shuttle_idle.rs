@@ -1,5 +1,5 @@
 #![cfg(all(shuttle, feature = "shuttle"))]
-//! Random and PCT schedules over an idle set at work: longer than what `tests/loom_idle.rs` can go through.
+//! Random and PCT schedules over scenarios of the idle set that are too long for `tests/loom_idle.rs`.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg shuttle" cargo test --release --features shuttle,futex,parking_lot --test shuttle_idle
@@ -32,7 +32,7 @@ fn explore(scenario: fn()) {
 
 /// Runs tasks until the set is closed. A worker that times out is dropped, and its place is taken again.
 ///
-/// None panics: to shuttle, a thread that unwinds makes all of them look like that.
+/// No thread panics: when one unwinds, shuttle reports all threads as panicking.
 fn work<W: Wait>(mut worker: Worker<W>, queue: &Queue) {
     loop {
         let find = || queue.lock().unwrap().pop();
@@ -67,7 +67,7 @@ fn groups<W: Wait + Send + Sync + 'static>(new: fn() -> W) {
             advance_clock();
         }
         let tasks = thread_rng().gen_range(1..=WORKERS);
-        // The caller waits with them.
+        // The caller waits at the barrier too.
         let barrier = Arc::new(Barrier::new(tasks + 1));
         let announcement = thread_rng().gen_range(0..3);
         for _ in 0..tasks {

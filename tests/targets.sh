@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Other targets than the host, ThreadSanitizer, and Linux where little is known of the CPUs.
+# Targets other than the host, ThreadSanitizer, and Linux on one CPU or without the number of the CPU.
 #
 #   tests/targets.sh            all of them
 #   tests/targets.sh NAME...    some of them: tsan i686 aarch64 windows check nocpu onecpu
 #
-# Installs what it needs (Debian 12, as root). Prints a table, and says what could not run and why. Exits with 1 if
-# something failed, and with 2 if nothing failed but something could not run.
+# Installs its tools (Debian 12, as root). Prints a table, and the targets that could not run with the reasons. Exits with
+# 1 if a target failed, and with 2 if none failed but one could not run.
 #
-# Debian's `rustc-web` comes with std's source, so that `-Zbuild-std` builds std for any target, sanitizers included. It
-# lands in /usr/bin and is called by its full path: it disturbs no other toolchain.
+# Debian's `rustc-web` includes std's source, so that `-Zbuild-std` builds std for any target, sanitizers included. The
+# script calls it in /usr/bin by its full path, so it does not affect other toolchains.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -18,7 +18,7 @@ copy=$base/copy
 log=$base/log
 mkdir -p "$base"
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
-# One folder for all: the targets have folders of their own in it, and share what runs on the host.
+# One folder for all targets: each has a subfolder, and they share what runs on the host.
 export CARGO_TARGET_DIR=$base/build CARGO_INCREMENTAL=0 CARGO_TERM_COLOR=never
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_TEST_DEBUG=line-tables-only
 features="futex,parking_lot"
@@ -39,7 +39,7 @@ cannot() {
     row "$1" "NOT RUN" "$2"
 }
 
-# need PACKAGE...: installs what is not there.
+# need PACKAGE...: installs the packages that are missing.
 updated=""
 need() {
     local package missing=()
@@ -86,8 +86,7 @@ tsan() {
     local flags="-Zsanitizer=thread -Zexternal-clangrt -Zpre-link-arg=-Wl,--whole-archive -Zpre-link-arg=$runtime"
     flags+=" -Zpre-link-arg=-Wl,--no-whole-archive -Zpre-link-arg=-Wl,--export-dynamic"
     export TSAN_OPTIONS="halt_on_error=0 exitcode=66 history_size=7 external_symbolizer_path=/usr/bin/addr2line allow_addr2line=1"
-    # A folder of its own: RUSTFLAGS are for the host's build scripts too unless there is a --target, but not their names.
-    # It delays signals, so that the tests of signal handlers wait for ever.
+    # ThreadSanitizer delays signals, so that the tests of signal handlers would never end.
     RUSTFLAGS=$flags suite tsan x86_64-unknown-linux-gnu "ThreadSanitizer, std instrumented" -- --skip signals::
     local reports
     reports=$(grep -c 'WARNING: ThreadSanitizer' "$log" || true)
@@ -130,7 +129,7 @@ windows() {
     need_web && need gcc-mingw-w64-x86-64 wine64 libwine || { cannot windows "the packages cannot be installed"; return; }
     local dlls=$base/dlls
     mkdir -p "$dlls"
-    # What std asks for random numbers, which this wine does not have yet.
+    # std gets random numbers from this function, which this version of wine lacks.
     cat >"$dlls/stub.c" <<'END'
 #include <windows.h>
 BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
@@ -147,7 +146,7 @@ END
     unset WINEPREFIX WINEDEBUG WINEPATH
 }
 
-# Only checked: there is nothing here to run them on. Warnings are errors.
+# These targets cannot run here, so they are only checked. Warnings are errors.
 check() {
     need_web || { cannot check "the packages cannot be installed"; return; }
     local target set also
@@ -159,7 +158,7 @@ check() {
                 { failed check "$target, features '$set'"; continue 2; }
         done
         case $target in
-        wasm32-*) ;; # Their tests need threads.
+        wasm32-*) ;; # The tests need threads.
         *)
             (cd "$copy" && RUSTFLAGS="-D warnings" web check --quiet -Zbuild-std --target "$target" --tests --features $features) >"$log" 2>&1 ||
                 { failed check "$target, tests"; continue; }
@@ -178,13 +177,13 @@ check() {
 }
 benches=$(sed -n 's/^name = "\(.*\)"/\1/p' benches/Cargo.toml | head -n 1)
 
-# On this machine, with the toolchain of the caller: what the crate does where it cannot ask for the number of a CPU.
+# On the host, with the installed toolchain: the behaviour without the number of the CPU.
 nocpu() {
     if (cd "$copy" && CARGO_TARGET_DIR=$base/nocpu RUSTFLAGS="-D warnings --cfg atomic_parker_no_cpu" timeout 600 cargo test \
         --no-fail-fast --features $features --lib --tests) >"$log" 2>&1; then
-        row nocpu ok "no CPU can be asked: $(passed)"
+        row nocpu ok "no number of the CPU: $(passed)"
     else
-        failed nocpu "no CPU can be asked: $(passed)"
+        failed nocpu "no number of the CPU: $(passed)"
     fi
 }
 

@@ -4,13 +4,13 @@
 # goes; then the mutants of the protocol and the slow paths in tests/weaken/*.sh.
 #
 #   tests/weaken.sh              all of them
-#   tests/weaken.sh WORD...      those in whose file or name one of the words stands
+#   tests/weaken.sh WORD...      the mutants with one of the words in the file or the name
 #
-# The models run with one preemption, then with as many as each names; the first failure ends a mutant. The control, which is the
-# crate itself, runs in the same way with each number that a kill needed. Two jobs at a time.
+# The models run with one preemption, then with as many as each names; the first failure ends a mutant. The control, the
+# unchanged crate, runs in each way that killed a mutant. Two jobs run at a time.
 #
 # Exits with 1 if a mutant survives, with 2 if the control fails, or a mutant does not apply or does not build, and with 3 if
-# a mutant keeps the models running until the time is up: that is no kill.
+# a mutant runs out of time, which does not count as a kill.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
@@ -44,12 +44,12 @@ strong='Ordering::\(Acquire\|Release\|AcqRel\|SeqCst\)'
 while IFS=: read -r file line code; do
     file=${file#"$root/src/"}
     code=${code%%//*}
-    # The tests of a file come last in it.
+    # Orderings after `mod tests` are not tried.
     tests=$(grep -n '^mod tests' "$root/src/$file" | head -n 1 | cut -d: -f1 || true)
     [ "$line" -lt "${tests:-999999}" ] || continue
-    # The line before says so where no model can see an ordering, as loom's read-modify-writes read the newest value.
+    # A mark on the line before exempts an ordering that no model can see: loom's read-modify-writes read the newest value.
     if sed -n "$((line - 1))p" "$root/src/$file" | grep -q 'Not seen by models'; then
-        echo "NOT TRIED: $file: line $line, which says so itself"
+        echo "NOT TRIED: $file: line $line, exempt by a comment"
         continue
     fi
     count=$(grep -o "$strong" <<<"$code" | wc -l || true)
@@ -71,9 +71,9 @@ for list in "$root"/tests/weaken/*.sh; do
     # shellcheck source=/dev/null
     . "$list"
 done
-[ ${#names[@]} -gt 0 ] || die "no mutant is called that"
+[ ${#names[@]} -gt 0 ] || die "no mutant matches"
 
-# Which models see a file.
+# The models that test a file.
 models_of() {
     case $1 in
     idle/*) echo loom_idle ;;
@@ -88,7 +88,7 @@ prepare() {
     cp "$root"/tests/loom*.rs "$work/$1/tests/"
 }
 
-# build JOB MODELS: its binary goes to $work/JOB.binary. Out of a target folder for each job.
+# build JOB MODELS: writes the path of the binary to $work/JOB.binary. Each job has its own target folder.
 build() {
     local json=$work/$1.json
     (cd "$work/$1" && CARGO_TARGET_DIR=$base/$1 cargo test --release --features loom,futex,parking_lot --test "$2" --no-run \
@@ -103,12 +103,12 @@ models() {
         --nocapture --test-threads=2 >"$work/$1.log" 2>&1
 }
 
-# attempt JOB NUMBER: leaves its line in $work/result.NUMBER.
+# attempt JOB NUMBER: writes the result to $work/result.NUMBER.
 attempt() {
     local job=$1 number=$2 began=$SECONDS code preemptions which
     local name=${names[$2]} file=${files[$2]} result=$work/result.$2
     rm -rf "${work:?}/$job/src"
-    # Without the old times, by which cargo would take the last mutant for up to date.
+    # With new times: with the old ones, cargo would reuse the build of the last mutant.
     cp -r "$root/src" "$work/$job/src"
     sed -i "${scripts[$number]}" "$work/$job/src/$file" || { echo "BROKEN|$name|sed|" >"$result"; return; }
     if cmp -s "$root/src/$file" "$work/$job/src/$file"; then
@@ -122,10 +122,10 @@ attempt() {
     fi
     for preemptions in 1 9; do
         code=0
-        # The shell says when a model aborts, which is a kill as any other.
+        # Hides the shell's message when a model aborts. An abort counts as a kill.
         { models "$job" $preemptions || code=$?; } 2>/dev/null
         [ "$code" -ne 0 ] || continue
-        # Not from the summary: a deadlock in a model that unwinds into another one aborts the run.
+        # Not from the summary: a deadlock during unwinding aborts the run before it.
         which=$(sed -nE "s/.*thread '([A-Za-z_]+::[A-Za-z_]+)'.* panicked at .*/\1/p" "$work/$job.log" | head -n 1)
         if [ -n "$which" ]; then
             echo "killed|$name|$which, $preemptions|$((SECONDS - began)) s" >"$result"
@@ -149,7 +149,7 @@ control() {
     echo "passes    the control: $2, $(grep -c 'model .* interleavings' "$work/$1.log") models with at most $3 preemptions"
 }
 
-# As the mutants at first.
+# The control with one preemption.
 for job in $(seq $jobs); do prepare "$job"; done
 suites=$(for file in "${files[@]}"; do models_of "$file"; done | sort -u)
 for suite in $suites; do control 1 "$suite" 1; done
@@ -167,9 +167,9 @@ run_job() {
 for job in $(seq $jobs); do run_job "$job" & done
 wait
 
-# And as they were killed.
+# The control with each further number of preemptions that killed a mutant.
 for suite in $suites; do
-    for preemptions in 9; do
+    for preemptions in 9; do # as many as each names
         for number in "${!names[@]}"; do
             if [ "$(models_of "${files[$number]}")" = "$suite" ] && grep -q "^killed.*, $preemptions|" "$work/result.$number"; then
                 control 1 "$suite" $preemptions

@@ -10,7 +10,7 @@ use std::time::Instant;
 const THREADS: usize = 8;
 const ROUNDS: u32 = 300;
 
-/// Starts threads with a pair each, and returns their unparkers: a pair must be made where it is parked on.
+/// Starts threads with a pair each, and returns their unparkers. The thread that parks must make the pair.
 fn spawn<C: Contender>(
     count: usize,
     run: impl FnOnce(usize, C::Parker) + Clone + Send + 'static,
@@ -28,7 +28,7 @@ fn spawn<C: Contender>(
     (0..count).map(start).unzip()
 }
 
-/// One token goes round: the time of a hop.
+/// One token goes around a ring: the time of a hop.
 pub fn ring<C: Contender>() -> f64 {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| mpsc::channel::<C::Unparker>()).unzip();
     let receivers: Vec<_> = receivers.into_iter().map(|receiver| Arc::new(Mutex::new(receiver))).collect();
@@ -54,7 +54,7 @@ pub fn ring<C: Contender>() -> f64 {
 pub fn fan_out<C: Contender>() -> f64 {
     let (parker, unparker) = C::pair();
     let to_do = Arc::new(AtomicUsize::new(THREADS));
-    // In a mutex, as the unparker of a contender need not be `Sync`.
+    // In a mutex, as a contender's unparker may not be `Sync`.
     let unparker_of_main = Arc::new(Mutex::new(unparker));
     let (unparkers, threads) = spawn::<C>(THREADS, move |_, parker| {
         let main = unparker_of_main.lock().unwrap().clone();

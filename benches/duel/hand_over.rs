@@ -1,4 +1,4 @@
-//! The token on one thread, and round trips of two.
+//! The token on one thread, and round trips of two threads.
 
 use atomic_parker_benches::contenders::Contender;
 use atomic_parker_benches::place::Place;
@@ -13,7 +13,7 @@ pub fn nanos_each(time: Duration, count: u32) -> f64 {
 
 pub fn token<C: Contender>() -> f64 {
     const COUNT: u32 = 200_000;
-    // Once, and not for each operation: it stores what it is given, and the next locked instruction would wait for that.
+    // Not for each operation: `black_box` stores its argument, and the next locked instruction would wait for it.
     let (parker, unparker) = black_box(C::pair());
     let start = Instant::now();
     for _ in 0..COUNT {
@@ -23,7 +23,7 @@ pub fn token<C: Contender>() -> f64 {
     nanos_each(start.elapsed(), COUNT)
 }
 
-/// The time of a round trip, after some that are not counted.
+/// The time of a round trip, after a warm-up.
 pub fn round_trip<C: Contender>(place: Place, count: u32) -> f64 {
     let warm_up = count / 10;
     let time = place.run(
@@ -48,7 +48,7 @@ pub fn round_trip<C: Contender>(place: Place, count: u32) -> f64 {
     nanos_each(time, count)
 }
 
-/// Runs a function while so many threads are busy on the first core of a place.
+/// Runs a function while `count` threads are busy on the first core of a place.
 pub fn beside_busy_threads<R>(place: Place, count: usize, f: impl FnOnce() -> R) -> R {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -67,7 +67,7 @@ pub fn beside_busy_threads<R>(place: Place, count: usize, f: impl FnOnce() -> R)
     })
 }
 
-/// Keeps all cores busy for so long. A hypervisor may place the cores of a machine otherwise after that.
+/// Keeps all cores busy for the given time. A hypervisor may move the cores of a machine after that.
 pub fn load(time: Duration) {
     let end = Instant::now() + time;
     thread::scope(|scope| {

@@ -11,7 +11,7 @@ use atomic_parker_benches::runner::{in_turn, Scenario, Slice, Turn};
 use atomic_parker_benches::{for_each_block_on, for_each_contender};
 use std::time::Duration;
 
-/// One turn for each contender, as a function of its type.
+/// One turn for each contender, from an expression with its type.
 macro_rules! turns {
     ($with_floor:expr, $C:ident => $slice:expr) => {{
         let mut turns: Vec<Turn> = Vec::new();
@@ -100,7 +100,7 @@ fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
         latencies.push(peers(0.02).where_the_floor_is().of(OursUpTo50::NAME));
     }
     let mut rows = vec![row(format!("{what}: latency"), LATENCY, &latencies)];
-    // Half a microsecond is a row for the latency only.
+    // The gap of half a microsecond has no row for the processor time.
     if micros >= 1.0 {
         rows.push(row(format!("{what}: CPU a park"), CPU, &[peers(cpu)]));
         rows.push(row(format!("{what}: CPU a park and unpark"), CPU_OF_BOTH, &[peers(cpu)]));
@@ -139,7 +139,7 @@ fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
     all.push(loaded);
 }
 
-/// The slices after a load begin right after it.
+/// Loads the machine right before the first slice.
 fn after_load(start: Box<dyn FnOnce() -> Slice>) -> Box<dyn FnOnce() -> Slice> {
     Box::new(|| {
         load(Duration::from_secs(20));

@@ -1,8 +1,8 @@
-//! Parkers in turn, held against goals: `cargo bench -p atomic-parker-benches --bench duel`, about four minutes.
+//! Parkers in turn, compared with goals: `cargo bench -p atomic-parker-benches --bench duel`, about four minutes.
 //!
-//! A ratio is against the best peer of its row: the one of crossbeam, `parking` and std with the lowest median. It is the
-//! median over slices in which all were measured right after each other; the interval holds it with 95 %. A row is reported
-//! as above its goal if its median is.
+//! A ratio is to the best peer of its row: crossbeam, `parking` or std, the one with the lowest median. It is the
+//! median over slices, in which all were measured right after each other, with a 95 % confidence interval. A row is
+//! reported as above its goal if its median is above it.
 //!
 //! Options: see `src/runner.rs`.
 

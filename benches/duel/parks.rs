@@ -1,8 +1,8 @@
-//! Wake-ups one after the other, on two threads that live through a slice; the contenders take turns of some parks.
+//! Wake-ups one after the other, on two threads for each slice. The contenders take turns of some parks.
 //!
-//! Threads differ more from each other than contenders do, so all contenders park on one and the same thread. The waker
-//! waits until the sleeper has returned, then for the next gap, and wakes it again. It spins while it waits, so that of its
-//! processor time only the calls of `unpark` count.
+//! Threads differ more from each other than contenders do, so all contenders park on the same thread. The waker waits
+//! until the sleeper has returned, then for the next gap, and wakes it again. It spins while it waits, so only its calls
+//! of `unpark` are counted, by the clock.
 
 use atomic_parker_benches::contenders::Contender;
 use atomic_parker_benches::place::Place;
@@ -25,11 +25,11 @@ pub const CPU_OF_BOTH: usize = 2;
 #[derive(Clone, Copy)]
 pub enum Gaps {
     Regular(u64),
-    /// As often as that in the mean, each independent of the others.
+    /// Independent random gaps with this mean.
     Poisson(u64),
     /// The waker sleeps too, so that the caches are cold.
     Asleep(u64),
-    /// In turn the first, spinning, and the second, asleep. The latency is that after the first.
+    /// In turn the first, spinning, and the second, asleep. Only latencies after the first count.
     InTurn(u64, u64),
 }
 
@@ -37,16 +37,16 @@ pub enum Gaps {
 pub struct Parks {
     pub place: Place,
     pub gaps: Gaps,
-    /// Enough that to read the clock of the thread, which is a system call, does not matter.
+    /// The number of parks in a turn. Large enough that reading the thread's clock, a system call, does not matter.
     pub a_turn: usize,
-    /// How many turns each contender has in a slice.
+    /// The number of turns of each contender in a slice.
     pub turns: usize,
-    /// Whether each turn has a parker of its own. Else a contender has one parker for the slice, and one turn before those
-    /// that count.
+    /// Whether each turn has a new parker. Otherwise a contender has one parker for the slice, and its first turn does
+    /// not count.
     pub fresh: bool,
 }
 
-/// A contender, with its type taken away.
+/// A contender with an erased type.
 pub struct Erased {
     pub name: &'static str,
     pub kind: Kind,
@@ -66,7 +66,7 @@ impl Erased {
     }
 }
 
-/// What the two threads tell each other.
+/// Shared by the two threads.
 struct Link {
     begin: Instant,
     sent: AtomicU64,
@@ -78,17 +78,17 @@ impl Link {
         self.begin.elapsed().as_nanos() as u64
     }
 
-    /// Returns how many nanoseconds after the wake-up `wait` returned.
+    /// Returns the nanoseconds from the wake-up to the return of `wait`.
     fn receive(&self, wait: impl FnOnce()) -> f64 {
         wait();
-        // Acquire, as `send`'s store is a release: the time is the one of this wake-up.
+        // Acquire: pairs with the release store of `send`, so the time is the one of this wake-up.
         let latency = self.now().saturating_sub(self.sent.load(Ordering::Acquire));
-        // Release: whoever sees the count sees all that this thread did before.
+        // Release: all that this thread did before happens before a load of the new count.
         self.received.fetch_add(1, Ordering::Release);
         latency as f64
     }
 
-    /// Returns how many nanoseconds the signal took.
+    /// Returns the duration of the signal in nanoseconds.
     fn send(&self, gap: Gap, signal: impl FnOnce()) -> u64 {
         let received = self.received.load(Ordering::Acquire);
         match gap {
@@ -142,7 +142,7 @@ impl Parks {
         let seeds: Vec<u64> = order.iter().map(|_| random.u64(..)).collect();
         let turns: Vec<(usize, u64)> =
             order.iter().zip(&seeds).flat_map(|(all, seed)| all.iter().map(move |number| (*number, *seed))).collect();
-        // For each turn the number of its pair.
+        // The number of the pair of each turn.
         let pairs: Vec<usize> =
             if self.fresh { (0..turns.len()).collect() } else { turns.iter().map(|t| t.0).collect() };
         let made: Vec<usize> =

@@ -11,13 +11,13 @@ use std::hint::black_box;
 use std::sync::atomic::{fence, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Ours, where tasks that are pushed together are announced by one call of `wake`.
+/// Ours, with one call of `wake` for tasks that are pushed together.
 const TOGETHER: &str = "ours, wake(n)";
 
 type Make = fn(usize) -> Box<dyn Pool>;
 
 const POOLS: [(&str, Kind, Make); 8] = [
-    // The least that it can take to wake a thread.
+    // The lower bound: the cost of waking a thread.
     ("one parker", Kind::Floor, |_| Box::new(OwnPool::<NotifyInTurn>::new(1, false))),
     ("ours", Kind::Ours, |workers| Box::new(OwnPool::<IdleSet>::new(workers, false))),
     (TOGETHER, Kind::Ours, |workers| Box::new(OwnPool::<IdleSet>::new(workers, true))),
@@ -28,14 +28,14 @@ const POOLS: [(&str, Kind, Make); 8] = [
     ("rayon-core", Kind::Peer, |workers| Box::new(Rayon::new(workers))),
 ];
 
-/// What the tasks of a scenario come as.
+/// The way in which a scenario pushes its tasks.
 #[derive(Clone, Copy, PartialEq)]
 enum Pushed {
     /// One by one, as fast as possible.
     Flood,
     /// One after the other.
     Alone,
-    /// Several at once, so that they can be announced at once.
+    /// Several at once, so that the pool can announce them at once.
     Together,
 }
 
@@ -58,7 +58,7 @@ fn pools(
     let start = move || {
         let turns = pools().map(|(name, kind, make)| {
             let pool = make(workers);
-            // What a pool does at its start is not measured.
+            // The start of a pool is not measured.
             slice(&*pool);
             Turn { name, kind, slice: Box::new(move || slice(&*pool)) }
         });
@@ -99,7 +99,7 @@ pub fn scenarios() -> Vec<Scenario> {
     all
 }
 
-/// Of workers that all have work.
+/// The cost of `wake_one` while all workers have work.
 fn nobody_asleep(workers: usize) -> Scenario {
     const COUNT: usize = 100_000;
     fn each(f: impl Fn()) -> Vec<f64> {
@@ -114,7 +114,7 @@ fn nobody_asleep(workers: usize) -> Scenario {
         entrants: vec![("ours", Kind::Ours), ("fence + load", Kind::Floor)],
         slices: 40,
         start: Box::new(move || {
-            // Workers that never look for work never sleep.
+            // Workers that never call `next` never sleep.
             let (idle, awake) = Idle::new(workers);
             let word = AtomicUsize::new(0);
             let ours = move || {
@@ -123,7 +123,7 @@ fn nobody_asleep(workers: usize) -> Scenario {
             };
             let bare = move || {
                 each(|| {
-                    // The fence of every `wake_one`: before it the task, after it the question whether a worker sleeps.
+                    // The fence and the load of every `wake_one`.
                     fence(Ordering::SeqCst);
                     black_box(black_box(&word).load(Ordering::Relaxed));
                 })

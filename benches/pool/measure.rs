@@ -1,4 +1,4 @@
-//! What is measured of a pool, each in one slice.
+//! The measurements of a pool, one slice each.
 
 use crate::pools::{Pool, Task};
 use atomic_parker::{pair, Unparker};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Work of so many nanoseconds of processor time. It counts steps, as a clock would go on while the thread is preempted.
+/// Uses `nanos` of processor time. It counts steps, as a clock also runs while the thread is preempted.
 pub fn work(nanos: u64) {
     static STEPS_A_MICROSECOND: OnceLock<u64> = OnceLock::new();
     fn steps(count: u64) {
@@ -27,7 +27,7 @@ pub fn work(nanos: u64) {
     steps(nanos * a_microsecond / 1_000);
 }
 
-/// Counts tasks down. The last one says when that was, and wakes the thread that waits.
+/// Counts tasks down. The last task stores the time, and wakes the waiting thread.
 struct Countdown {
     left: AtomicUsize,
     begin: Instant,
@@ -37,7 +37,7 @@ struct Countdown {
 
 impl Countdown {
     fn done(&self) {
-        // Release and acquire: the last one has seen all that the others did.
+        // Release and acquire: all other tasks happen before the last one ends.
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.ended.store(self.begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
             self.waiting.unpark();
@@ -45,7 +45,7 @@ impl Countdown {
     }
 }
 
-/// Pushes so many tasks and waits until all have run: the nanoseconds from the first push to the end of the last task.
+/// Pushes `count` tasks and waits until all have run: the nanoseconds from the first push to the end of the last task.
 fn run_all(pool: &dyn Pool, count: usize, run: impl Fn() + Clone + Send + 'static) -> f64 {
     let (parker, waiting) = pair();
     let countdown =
@@ -65,12 +65,12 @@ fn run_all(pool: &dyn Pool, count: usize, run: impl Fn() + Clone + Send + 'stati
     countdown.ended.load(Ordering::Relaxed) as f64 - start
 }
 
-/// Tasks pushed as fast as possible: nanoseconds a task.
+/// Tasks that are pushed as fast as possible: the nanoseconds per task.
 pub fn flood(pool: &dyn Pool, count: usize, nanos: u64) -> Vec<f64> {
     vec![run_all(pool, count, move || work(nanos)) / count as f64]
 }
 
-/// So many tasks of 5 µs at once, a millisecond apart: the median of the nanoseconds a task.
+/// Bursts of tasks of 5 µs, a millisecond apart: the median of the nanoseconds per task.
 pub fn bursts(pool: &dyn Pool, size: usize, count: usize) -> Vec<f64> {
     let burst = |_| {
         thread::sleep(Duration::from_millis(1));
@@ -79,8 +79,7 @@ pub fn bursts(pool: &dyn Pool, size: usize, count: usize) -> Vec<f64> {
     vec![median(&(0..count).map(burst).collect::<Vec<_>>())]
 }
 
-/// Tasks of which each ends only when all have begun, as many as there are workers: the median of the nanoseconds until
-/// all have run.
+/// One task for each worker. Each task ends only when all have begun: the median of the nanoseconds until all have run.
 pub fn meetings(pool: &dyn Pool, size: usize, count: usize) -> Vec<f64> {
     let meeting = |_| {
         thread::sleep(Duration::from_millis(1));
@@ -92,8 +91,8 @@ pub fn meetings(pool: &dyn Pool, size: usize, count: usize) -> Vec<f64> {
 
 /// One task after the other, with a pause that the pusher sleeps through.
 ///
-/// Returns the median of the nanoseconds from push to start, the processor time a task, and the voluntary context switches
-/// a task: of the whole process, so one of them is the pusher's.
+/// Returns the median of the nanoseconds from push to start, and the processor time and the voluntary context switches
+/// per task. These are of the whole process, so one switch is the pusher's.
 pub fn trickle(pool: &dyn Pool, pause: Duration, count: usize) -> Vec<f64> {
     let latencies = Arc::new(Mutex::new(Vec::with_capacity(count)));
     let before = process();

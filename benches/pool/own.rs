@@ -1,11 +1,11 @@
-//! A pool of a shared queue and a protocol that says who sleeps and who wakes whom.
+//! A pool of a shared queue and a protocol for sleeping and waking.
 
 use crate::pools::{Pool, Task};
 use crossbeam_deque::Injector;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-/// Which worker to wake, and how a worker falls asleep without losing a wake-up.
+/// A protocol that wakes workers, and lets a worker fall asleep without losing a wake-up.
 pub trait Protocol: Clone + Send + Sync + 'static {
     type Worker: Send + 'static;
 
@@ -14,10 +14,10 @@ pub trait Protocol: Clone + Send + Sync + 'static {
     /// A task was made visible.
     fn wake_one(&self);
 
-    /// So many tasks were made visible.
+    /// `tasks` tasks were made visible.
     fn wake(&self, tasks: usize);
 
-    /// What `find` finds; sleeps while it finds nothing. `None` after `close`.
+    /// Returns the task that `find` finds. Sleeps while there is none. `None` after `close`.
     fn next(worker: &Self::Worker, find: impl FnMut() -> Option<Task>) -> Option<Task>;
 
     fn close(&self);
@@ -48,8 +48,8 @@ impl<P: Protocol> OwnPool<P> {
     }
 }
 
-/// One task at a time. Whoever takes a batch must announce the rest of it, and pays for that on the way to the first task:
-/// with tasks of 5 µs, a wake-up costs as much as a task.
+/// Takes one task at a time. A worker that takes a batch must announce the rest before it runs the first task. With
+/// tasks of 5 µs, that wake-up costs as much as a task.
 fn find(injector: &Injector<Task>) -> Option<Task> {
     std::iter::repeat_with(|| injector.steal()).find(|steal| !steal.is_retry())?.success()
 }

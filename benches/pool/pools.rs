@@ -1,4 +1,4 @@
-//! What a pool is, and the ones that are in use today.
+//! The trait of a pool, and the pools that are in use today.
 
 use futures_lite::future::{block_on, or, pending};
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::thread::{self, JoinHandle};
 
 pub type Task = Box<dyn FnOnce() + Send>;
 
-/// A pool that runs tasks on threads of its own. To drop it ends them.
+/// A pool that runs tasks on its own threads. Its drop ends them.
 pub trait Pool {
     fn push(&self, task: Task);
 
-    /// The same as to push each, unless the pool knows better.
+    /// Pushes each task, unless the pool can push them together.
     fn push_all(&self, tasks: Vec<Task>) {
         tasks.into_iter().for_each(|task| self.push(task));
     }

@@ -34,7 +34,7 @@ impl Protocol for IdleSet {
     }
 }
 
-/// Gives the token to one worker after the other, until one was asleep.
+/// Notifies one worker after the other, until one was asleep.
 #[derive(Clone)]
 pub struct NotifyInTurn(Arc<(Vec<Unparker>, AtomicBool)>);
 
@@ -76,14 +76,14 @@ impl Protocol for NotifyInTurn {
     }
 }
 
-/// A mutex with the number of those that sleep, and a condition variable.
+/// A mutex with the number of sleeping workers, and a condition variable.
 #[derive(Clone)]
 pub struct Counted(Arc<(Mutex<Count>, Condvar)>);
 
 #[derive(Default)]
 pub struct Count {
     asleep: usize,
-    /// How many were sent, and have not yet woken.
+    /// The number of wake-ups that no worker has received yet.
     sent: usize,
     closed: bool,
 }
@@ -113,7 +113,7 @@ impl Protocol for Counted {
             if let Some(task) = find() {
                 return Some(task);
             }
-            // First count, then look once more: whoever pushes after that look finds one asleep.
+            // Counted before the last look: a pusher that comes after that look finds a sleeping worker.
             worker.0 .0.lock().unwrap().asleep += 1;
             let found = find();
             let mut count = worker.0 .0.lock().unwrap();
@@ -123,7 +123,7 @@ impl Protocol for Counted {
             count.asleep -= 1;
             count.sent = match found {
                 None => count.sent.saturating_sub(1),
-                // One that was sent for this worker has nobody else to wake.
+                // A wake-up for this worker must not remain.
                 Some(_) => count.sent.min(count.asleep),
             };
             if found.is_some() || count.closed {

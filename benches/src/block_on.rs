@@ -1,4 +1,4 @@
-//! The ways to run a future on a thread that the benches compare, and a round trip over them.
+//! The `block_on` functions that the benches compare, and a round trip with them.
 
 use crate::place::Place;
 use crate::rows::Kind;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// A way to run a future on this thread. Made once on each thread that uses it.
+/// A `block_on` function. Each thread that uses it makes one.
 pub trait BlockOn: 'static {
     const NAME: &'static str;
     const KIND: Kind;
@@ -60,14 +60,14 @@ impl BlockOn for Tokio {
     }
 }
 
-/// The least that it can cost: it spins until the waker has been called, and never sleeps.
+/// The lower bound of the cost: spins until the waker was called, and never sleeps.
 pub struct Floor(Arc<Flag>, Waker);
 
 pub struct Flag(AtomicBool);
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
-        // Release, with the acquire below: what the waker did before, the next poll sees.
+        // Release, for the acquire below: the call of the waker happens before the next poll.
         self.0.store(true, Ordering::Release);
     }
 }
@@ -94,7 +94,7 @@ impl BlockOn for Floor {
     }
 }
 
-/// Ours without spinning before it sleeps, as the peers do.
+/// Ours without spinning before a sleep, as the peers.
 pub struct OursNoSpin(atomic_parker::Parker);
 
 impl BlockOn for OursNoSpin {
@@ -110,7 +110,7 @@ impl BlockOn for OursNoSpin {
     }
 }
 
-/// Runs an expression once for each contender, as the type of the given name.
+/// Runs an expression once for each contender, with the given name for its type.
 #[macro_export]
 macro_rules! for_each_block_on {
     ($B:ident => $run:expr) => {
@@ -124,7 +124,7 @@ macro_rules! for_each_block_on {
     }};
 }
 
-/// The signal that anybody would write: a flag, and the waker of whoever waits for it.
+/// A simple signal: a flag, and the waker of the task that waits for it.
 #[derive(Clone, Default)]
 struct Signal(Arc<Mutex<(bool, Option<Waker>)>>);
 
@@ -152,7 +152,7 @@ impl Signal {
     }
 }
 
-/// Round trips before the clock starts.
+/// The number of round trips before the measurement.
 const WARM_UP: u64 = 100;
 
 /// Round trips over any kind of channel: `pair` makes one, `send` and `receive` use it.

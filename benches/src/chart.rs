@@ -1,6 +1,6 @@
-//! The chart: one line a row, a point with its interval on a logarithmic axis, and a line where both are as fast.
+//! The chart: one line for each row, with a point and its interval on a logarithmic axis. A vertical line marks ratio 1.
 //!
-//! Written as text, since a chart that follows the reader's light or dark theme needs a style sheet of its own.
+//! The SVG is written by hand, as it needs its own style sheet to follow the reader's light or dark theme.
 
 use crate::rows::{Against, Row};
 use crate::stats::{short, Estimate};
@@ -16,7 +16,7 @@ text{font:15px sans-serif;fill:#1b1f24}.title{font-weight:bold}.small{font-size:
 
 const WIDTH: f64 = 940.0;
 const LINE: f64 = 26.0;
-/// Where the axis begins and ends.
+/// The start and the end of the axis.
 const AXIS: (f64, f64) = (400.0, 750.0);
 
 struct Point<'a> {
@@ -25,7 +25,7 @@ struct Point<'a> {
     ratio: Estimate,
 }
 
-/// The rows that are marked for it, each by its ratio to the best peer.
+/// The rows that are marked for the chart, each with its ratio to the best peer.
 pub fn svg(rows: &[Row]) -> String {
     let points: Vec<Point> = rows.iter().filter(|row| row.heading.in_chart).filter_map(point).collect();
     let (mut faster, mut rest): (Vec<_>, Vec<_>) = points.into_iter().partition(|point| point.ratio.high < 0.9);
@@ -42,7 +42,7 @@ pub fn svg(rows: &[Row]) -> String {
         if group.is_empty() {
             continue;
         }
-        // By its measure, and not by what was hoped for.
+        // The title depends on the result.
         let title = match group.iter().map(|point| point.ratio.low).fold(0.0, f64::max) {
             worst if worst > 1.1 => format!("{title}, or at a price"),
             _ => title.to_string(),

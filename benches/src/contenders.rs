@@ -1,7 +1,6 @@
-//! The parkers that the benches compare. This is the one place that says which there are.
+//! The parkers that the benches compare. This is the only list of them.
 //!
-//! A bench runs [`for_each_contender!`](crate::for_each_contender); what it measures, it writes once, over the trait
-//! [`Contender`].
+//! A bench is generic over the trait [`Contender`], and runs [`for_each_contender!`](crate::for_each_contender).
 //!
 //! To add a contender: `impl Contender`, or a line in `parkers!`, and its name in the list of `for_each_contender!`.
 
@@ -13,7 +12,7 @@ use std::task::Waker;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// A parker: one thread owns the `Parker` and parks on it, any number of them hold an `Unparker`.
+/// A parker: one thread owns the `Parker` and parks on it, and any number of threads hold an `Unparker`.
 pub trait Contender: 'static {
     const NAME: &'static str;
     const KIND: Kind;
@@ -21,37 +20,37 @@ pub trait Contender: 'static {
     type Parker;
     type Unparker: Clone + Send + 'static;
 
-    /// A new pair. Call it on the thread that will park: the token of `std` belongs to the thread.
+    /// A new pair. Must be called on the thread that will park: the token of `std` belongs to the thread.
     fn pair() -> (Self::Parker, Self::Unparker);
 
-    /// Sleeps until the token is there. As bare as the contender has it: `std`'s may return without one.
+    /// The contender's own park: sleeps until the token is set. `std`'s may return without a token.
     fn park(parker: &Self::Parker);
 
     fn park_timeout(parker: &Self::Parker, timeout: Duration);
 
     fn unpark(unparker: &Self::Unparker);
 
-    /// Takes the token if it is there, for the contenders that can.
+    /// Takes the token if it is set. Only some contenders have it.
     const TRY_PARK: Option<fn(&Self::Parker) -> bool> = None;
 
-    /// Makes a waker that unparks, for the contenders that can.
+    /// Makes a waker that unparks. Only some contenders have it.
     const WAKER: Option<fn(Self::Unparker) -> Waker> = None;
 
-    /// Waits for a [`signal`](Contender::signal), and for nothing else. `park`, unless that may return without one.
+    /// Waits until a [`signal`](Contender::signal). `park`, unless that may return without a token.
     fn wait(parker: &Self::Parker) {
         Self::park(parker);
     }
 
-    /// What [`wait`](Contender::wait) waits for. `unpark`, unless that does not do.
+    /// Ends a [`wait`](Contender::wait). `unpark`, unless `wait` needs more.
     fn signal(unparker: &Self::Unparker) {
         Self::unpark(unparker);
     }
 }
 
-/// Runs an expression once for each contender, as the type of the given name, in the order of the tables:
+/// Runs an expression once for each contender, with the given name for its type, in the order of the tables:
 /// `for_each_contender!(C => println!("{}", C::NAME))`.
 ///
-/// To take the contenders in turn, collect functions: `for_each_contender!(C => runs.push((C::NAME, run::<C>)))`.
+/// To run the contenders in turn, collect functions: `for_each_contender!(C => runs.push((C::NAME, run::<C>)))`.
 #[macro_export]
 macro_rules! for_each_contender {
     ($C:ident => $run:expr) => {{
@@ -68,7 +67,7 @@ macro_rules! for_each_contender {
     }};
 }
 
-/// One swap to set the token, one to take it. To wait, it spins.
+/// One swap sets the token, one swap takes it. A wait only spins.
 pub struct Floor;
 
 impl Floor {
@@ -146,7 +145,7 @@ impl Contender for Document {
         *notified = false;
     }
 
-    /// Not in the document; this is what it would be.
+    /// Not in the document. Added for the comparison.
     fn park_timeout(parker: &Self::Parker, timeout: Duration) {
         let notified = parker.notified.lock().unwrap();
         let (mut notified, _) = parker.changed.wait_timeout_while(notified, timeout, |notified| !*notified).unwrap();
@@ -160,8 +159,8 @@ impl Contender for Document {
     }
 }
 
-/// Contenders that have the methods of a parker under their usual names: the name of the type, what it is compared as,
-/// its name in the tables, the types of the pair, how to make one, and what else it can.
+/// Contenders with the usual method names: the name of the type, its kind, its name in the tables, the types of the
+/// pair, an expression that makes a pair, and further methods.
 macro_rules! parkers {
     ($($(#[$cfg:meta])? $type:ident: $kind:ident, $name:literal, $parker:ty, $unparker:ty, $pair:expr
         $(, $extra:ident = $can:expr)*;)*) => {$(
@@ -225,7 +224,7 @@ parkers! {
         TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     OursCondvarOff: Ours, "ours, no spin", Ours, atomic_parker::Unparker, ours(Ours::new().with_spin(Spin::off())),
         TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
-    // Beside the others only where it is asked for.
+    // Not in `for_each_contender!`.
     OursUpTo50: Ours, "ours, up to 50 µs", Ours, atomic_parker::Unparker,
         ours(Ours::new().with_spin(Spin::adaptive_up_to(Duration::from_micros(50)))),
         TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
@@ -236,7 +235,7 @@ parkers! {
         ours(Ours::with_wait(Default::default())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
 }
 
-/// `std::thread::park`. Its token belongs to the thread, so `wait` needs a flag to know whose token it was.
+/// `std::thread::park`. Its token belongs to the thread, so `wait` also checks a flag of the pair.
 pub struct Std;
 
 pub struct StdParker {
@@ -248,7 +247,7 @@ impl Contender for Std {
     const NAME: &'static str = "std";
     const KIND: Kind = Kind::Peer;
 
-    // In one `Arc`, so that a clone costs what that of a bare `Thread` does.
+    // One `Arc`, so that a clone costs as much as a clone of a bare `Thread`.
     type Parker = Arc<StdParker>;
     type Unparker = Arc<StdParker>;
 

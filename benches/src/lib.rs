@@ -1,5 +1,5 @@
-//! What the benches share: the contenders, the places that threads run at, what a thread has used, and how figures are
-//! compared and shown.
+//! Shared by the benches: the contenders, the placement of threads, the usage of processor time, and the comparison and
+//! display of figures.
 
 pub mod block_on;
 pub mod chart;

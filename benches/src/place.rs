@@ -1,4 +1,4 @@
-//! Where the two threads of a hand-off run.
+//! The CPUs that the two threads of a hand-off run on.
 
 use core_affinity::CoreId;
 use std::sync::mpsc;
@@ -7,18 +7,18 @@ use std::thread;
 /// A place for two threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Each pinned to a core of its own.
+    /// Each thread is pinned to its own core.
     TwoCores([CoreId; 2]),
-    /// Both pinned to the same core.
+    /// Both threads are pinned to the same core.
     OneCore(CoreId),
-    /// Wherever the system puts them.
+    /// The system places the threads.
     Free,
 }
 
 impl Place {
-    /// The places that this machine has. Those that it has not are named on stderr.
+    /// The places that this machine has. Prints the names of the others on stderr.
     pub fn all() -> Vec<Self> {
-        // In a thread of its own, so that the caller stays free.
+        // On a new thread, so that the caller is not pinned.
         let cores = thread::spawn(|| {
             let mut cores = core_affinity::get_core_ids().unwrap_or_default();
             cores.retain(|core| core_affinity::set_for_current(*core));
@@ -47,7 +47,7 @@ impl Place {
         }
     }
 
-    /// Whether both threads can run at the same time. If not, one that only spins waits for its time slice to end.
+    /// Whether both threads can run at the same time. If not, a spinning thread uses up its time slice.
     pub fn is_parallel(self) -> bool {
         match self {
             Self::TwoCores(_) => true,
@@ -56,7 +56,7 @@ impl Place {
         }
     }
 
-    /// Puts the calling thread there, as number 0 or 1 of the two.
+    /// Places the calling thread, as number 0 or 1 of the two.
     pub fn enter(self, number: usize) {
         let pinned = match self {
             Self::TwoCores(cores) => core_affinity::set_for_current(cores[number]),
@@ -66,9 +66,9 @@ impl Place {
         assert!(pinned, "can't pin thread {number} any more");
     }
 
-    /// Runs two functions there, each on a new thread, and returns what the first one returns.
+    /// Runs two functions in this place, each on a new thread, and returns the result of the first.
     ///
-    /// Each side begins with `introduce`, on its own thread: it keeps the first part, the other side gets the second.
+    /// Each thread first calls `introduce`. It keeps the first part of the result. The other thread gets the second.
     pub fn run<Own, Given: Send, R: Send>(
         self,
         introduce: impl Fn() -> (Own, Given) + Sync,

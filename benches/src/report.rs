@@ -40,7 +40,7 @@ fn print_goals(rows: &[Row]) {
     println!("| scenario | ours | against | its figure | ratio (95 %) | goal | |");
     println!("| --- | ---: | --- | ---: | --- | ---: | --- |");
     for (row, goal, estimate, verdict) in lines(rows) {
-        let (ours, theirs, ..) = row.judge(goal).expect("it was judged above");
+        let (ours, theirs, ..) = row.judge(goal).expect("judged above");
         let unit = row.heading.unit;
         let entrant = if goal.of == "ours" { String::new() } else { format!(" ({})", goal.of) };
         let (against, figure) = match theirs {

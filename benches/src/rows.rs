@@ -1,22 +1,22 @@
-//! The rows of a comparison: what was measured, for whom, and what it is held against.
+//! The rows of a comparison: the measured values of each entrant, and the goals.
 
 use crate::stats::{median, Estimate};
 
-/// What an entrant is compared as.
+/// The kind of an entrant in a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The least that it can cost: bare swaps, a bare fence and a load, two threads that only spin.
+    /// The lower bound of the cost: bare swaps, a bare fence and a load, two threads that only spin.
     Floor,
-    /// The design that the project started from.
+    /// The design that this crate is based on.
     Document,
-    /// What is in use today.
+    /// A library that is in use today.
     Peer,
-    /// The same program with a protocol that is written by hand.
+    /// The same program with a protocol written by hand.
     ByHand,
     Ours,
 }
 
-/// What one entrant of a row should not exceed.
+/// The upper limit for one entrant of a row.
 #[derive(Clone, Copy)]
 pub struct Goal {
     /// The name of the entrant.
@@ -27,30 +27,30 @@ pub struct Goal {
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Against {
-    /// A ratio to the best of this kind: the one with the lowest median.
+    /// A ratio to the best entrant of this kind, the one with the lowest median.
     Best(Kind),
-    /// As above, where the floor is as low as that; elsewhere the goal says nothing.
+    /// The same, but only if the floor is within the goal. Otherwise the goal does not apply.
     BestWhereTheFloorIs(Kind),
     /// The figure itself.
     Number,
 }
 
-/// At most so much of the best peer.
+/// At most `at_most` times the best peer.
 pub const fn peers(at_most: f64) -> Goal {
     Goal { of: "ours", against: Against::Best(Kind::Peer), at_most }
 }
 
-/// At most so much of the best protocol that is written by hand.
+/// At most `at_most` times the best protocol written by hand.
 pub const fn by_hand(at_most: f64) -> Goal {
     Goal { of: "ours", against: Against::Best(Kind::ByHand), at_most }
 }
 
-/// At most so much of the floor.
+/// At most `at_most` times the floor.
 pub const fn floor(at_most: f64) -> Goal {
     Goal { of: "ours", against: Against::Best(Kind::Floor), at_most }
 }
 
-/// The figure itself is at most that.
+/// The figure itself is at most `at_most`.
 pub const fn number(at_most: f64) -> Goal {
     Goal { of: "ours", against: Against::Number, at_most }
 }
@@ -70,12 +70,12 @@ impl Goal {
     }
 }
 
-/// What is measured, before it is.
+/// A row before the measurement.
 #[derive(Clone)]
 pub struct Heading {
     pub name: String,
     pub unit: &'static str,
-    /// Which of the values of a slice this row is made of.
+    /// The index of this row's value within the values of a slice.
     pub value: usize,
     pub goals: Vec<Goal>,
     pub in_chart: bool,
@@ -98,7 +98,7 @@ pub fn row(name: impl Into<String>, value: usize, goals: &[Goal]) -> Heading {
 pub struct Entrant {
     pub name: &'static str,
     pub kind: Kind,
-    /// One for each slice. Those of the same number were measured right after each other.
+    /// One value for each slice. Values with the same index were measured right after each other.
     pub values: Vec<f64>,
 }
 
@@ -107,16 +107,16 @@ pub struct Row {
     pub entrants: Vec<Entrant>,
 }
 
-/// How it stands with a goal.
+/// The result for a goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All of the interval is within the goal.
+    /// The whole interval is within the goal.
     Holds,
-    /// The median is within the goal, the end of the interval is not.
+    /// The median is within the goal, but the upper end of the interval is not.
     Open,
     /// The median is above the goal.
     Above,
-    /// The floor itself is above it.
+    /// The floor is above the goal.
     NotHere,
 }
 
@@ -125,18 +125,18 @@ impl Row {
         self.entrants.iter().find(|entrant| entrant.name == name)
     }
 
-    /// The one with the lowest median.
+    /// The entrant of this kind with the lowest median.
     pub fn best(&self, kind: Kind) -> Option<&Entrant> {
         let of_kind = self.entrants.iter().filter(|entrant| entrant.kind == kind);
         of_kind.min_by(|a, b| median(&a.values).total_cmp(&median(&b.values)))
     }
 
-    /// Not everything can be measured everywhere: processor time on some systems not.
+    /// Whether all values could be measured. Some systems do not report the processor time.
     pub fn is_measured(&self) -> bool {
         self.entrants.iter().all(|entrant| !entrant.values.is_empty() && entrant.values.iter().all(|v| v.is_finite()))
     }
 
-    /// The entrant, what it is held against, the figure that the goal speaks of, and how it stands.
+    /// The entrant, the one that it is compared with, the figure for the goal, and the verdict.
     pub fn judge(&self, goal: &Goal) -> Option<(&Entrant, Option<&Entrant>, Estimate, Verdict)> {
         let ours = self.named(goal.of)?;
         let (theirs, estimate) = match goal.against {

@@ -1,9 +1,9 @@
 //! Runs the scenarios of a bench: all entrants in turn, in short slices, in a new order each time.
 //!
-//! On a shared machine absolute times drift by tens of per cent within minutes. So ratios are taken within a slice, and a
-//! table shows their median.
+//! On a shared machine absolute times drift by tens of per cent within minutes. So a table shows the median of the
+//! ratios within the slices.
 //!
-//! Options, after `--`: names of scenarios (parts of them do), `--rounds N` for more slices, `--list`, `--out DIR` for the
+//! Options, after `--`: names of scenarios or parts of them, `--rounds N` for more slices, `--list`, `--out DIR` for the
 //! figures and the chart.
 
 use crate::rows::{Entrant, Heading, Kind, Row};
@@ -12,29 +12,28 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// One slice of every entrant: the number of an entrant, and its values. An entrant may be there several times, each as
-/// often as the others.
+/// One slice of every entrant: the number of an entrant, and its values. All entrants appear equally often.
 pub type Slice = Box<dyn FnMut(&mut fastrand::Rng) -> Vec<(usize, Vec<f64>)>>;
 
 pub struct Scenario {
-    /// By which it is chosen on the command line.
+    /// Selects the scenario on the command line.
     pub name: String,
     pub rows: Vec<Heading>,
     pub entrants: Vec<(&'static str, Kind)>,
-    /// How many slices a round takes: more where they differ more from each other than the entrants do.
+    /// The number of slices in a round: more if slices differ more than entrants do.
     pub slices: usize,
-    /// What comes before the first slice: threads that live through all of them, or load.
+    /// The setup before the first slice: starts threads for all slices, or load.
     pub start: Box<dyn FnOnce() -> Slice>,
 }
 
-/// An entrant that is measured by a function of its own.
+/// An entrant with its own function for a slice.
 pub struct Turn {
     pub name: &'static str,
     pub kind: Kind,
     pub slice: Box<dyn FnMut() -> Vec<f64>>,
 }
 
-/// Takes them in turn. What comes before a slice may matter: one that shares code with it leaves it in the caches.
+/// Runs them in a random order: the entrant before may affect a slice, as it can leave shared code in the caches.
 pub fn in_turn(mut turns: Vec<Turn>) -> Slice {
     Box::new(move |random| {
         shuffled(turns.len(), random).into_iter().map(|number| (number, (turns[number].slice)())).collect()
@@ -50,7 +49,7 @@ pub fn shuffled(count: usize, random: &mut fastrand::Rng) -> Vec<usize> {
 struct Options {
     names: Vec<String>,
     rounds: usize,
-    /// One slice only, to see that it runs.
+    /// Runs one slice only, as a test.
     is_test: bool,
     list: bool,
     out: PathBuf,
@@ -72,7 +71,7 @@ fn options(bench: &str) -> Result<Options, String> {
             }
             "--out" => options.out = value()?.into(),
             "--list" => options.list = true,
-            // From cargo.
+            // Passed by cargo.
             "--bench" => {}
             "--test" => options.is_test = true,
             _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
@@ -88,7 +87,7 @@ fn run(bench: &str, mut scenarios: Vec<Scenario>) -> Result<(), String> {
         scenarios.retain(|scenario| options.names.iter().any(|name| scenario.name.contains(name.as_str())));
     }
     if scenarios.is_empty() {
-        return Err("no scenario has such a name: --list shows them all".into());
+        return Err("no scenario matches: --list shows all names".into());
     }
     if options.list {
         scenarios.iter().for_each(|scenario| println!("{}", scenario.name));
@@ -119,7 +118,7 @@ fn run(bench: &str, mut scenarios: Vec<Scenario>) -> Result<(), String> {
     rows.retain(|row| {
         let is_measured = row.is_measured();
         if !is_measured {
-            eprintln!("left out, as this system does not tell it: {}", row.heading.name);
+            eprintln!("left out, as this system does not report it: {}", row.heading.name);
         }
         is_measured
     });

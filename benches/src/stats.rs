@@ -1,6 +1,6 @@
 //! Medians of paired ratios, each with an interval.
 
-/// A median, and the interval that holds the median of all with a probability of 95 %.
+/// A median, and its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     pub median: f64,
@@ -9,8 +9,8 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The interval is made of order statistics: it assumes no distribution, only that the values do not depend on each
-    /// other. Fewer than six values give the smallest and the largest.
+    /// The interval consists of order statistics: it assumes independent values and no distribution. With fewer than six
+    /// values it goes from the smallest to the largest.
     pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -20,7 +20,7 @@ impl Estimate {
         Self { median: middle(&sorted), low: sorted[outside], high: sorted[count - 1 - outside] }
     }
 
-    /// Of the ratios of values that were measured in the same slice.
+    /// The estimate of the ratios of values that were measured in the same slice.
     pub fn of_ratios(ours: &[f64], theirs: &[f64]) -> Self {
         let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
         Self::of(&ratios)

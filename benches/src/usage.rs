@@ -1,6 +1,6 @@
-//! The processor time and the context switches of threads, where the system tells them.
+//! The processor time and the context switches of threads, where the system reports them.
 
-/// The processor time that the calling thread has used, in nanoseconds. `None` where the system does not tell it exactly.
+/// The processor time that the calling thread has used, in nanoseconds. `None` where the system does not report it exactly.
 pub fn thread_cpu() -> Option<f64> {
     #[cfg(unix)]
     {
@@ -13,16 +13,16 @@ pub fn thread_cpu() -> Option<f64> {
     None
 }
 
-/// What all threads of the process have used together, those that have ended too.
+/// The usage of all threads of the process together, including ended threads.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// Processor time, in nanoseconds.
     pub cpu: f64,
-    /// How often a thread gave up its processor by itself: for a thread that parks, how often it slept.
+    /// Voluntary context switches. For a thread that parks: the number of sleeps.
     pub voluntary_switches: f64,
 }
 
-/// `None` where the system does not tell it.
+/// `None` where the system does not report it.
 pub fn process() -> Option<Usage> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! What the tasks of the example do: they count, and a report takes it all together.
+//! The tasks of the example: they count, and a report adds the counts up.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 
-/// What was counted in one file, or in all of one type.
+/// The counts of one file, or of all files of one type.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     files: u64,
@@ -31,7 +31,7 @@ pub async fn count(path: PathBuf) -> io::Result<Counts> {
     let mut counts = Counts { files: 1, ..Counts::default() };
     let mut in_word = false;
     while count_piece(&mut file, &mut counts, &mut in_word)? {
-        // Other tasks run between two pieces of a large file.
+        // Lets other tasks run between two pieces of a large file.
         futures_lite::future::yield_now().await;
     }
     Ok(counts)
@@ -39,7 +39,7 @@ pub async fn count(path: PathBuf) -> io::Result<Counts> {
 
 /// Counts the next piece; returns false at the end of the file.
 fn count_piece(file: &mut File, counts: &mut Counts, in_word: &mut bool) -> io::Result<bool> {
-    // On the stack: each worker needs one buffer, however many files are open.
+    // On the stack, so that each worker has one buffer, not each open file.
     let mut buffer = [0; 64 << 10];
     let length = match file.read(&mut buffer) {
         Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
@@ -54,10 +54,10 @@ fn count_piece(file: &mut File, counts: &mut Counts, in_word: &mut bool) -> io::
     Ok(length > 0)
 }
 
-/// How many types the table shows before it takes the rest together.
+/// The number of types in the table. The others are added up.
 const MAX_ROWS: usize = 30;
 
-/// How many skipped entries are named.
+/// The number of skipped entries that are printed by name.
 const MAX_NAMED: u64 = 10;
 
 #[derive(Default)]
@@ -93,7 +93,7 @@ impl Report {
     /// A table of the types, and how many entries are not in it.
     pub fn to_text(&self) -> String {
         let mut rows: Vec<(String, Counts)> = self.types.iter().map(|(name, counts)| (name.clone(), *counts)).collect();
-        // By size, and by name where that does not decide, so that the table is always the same.
+        // By size, then by name, so that the table is always the same.
         rows.sort_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then_with(|| a.0.cmp(&b.0)));
         if rows.len() > MAX_ROWS {
             let rest = rows.split_off(MAX_ROWS);
@@ -109,10 +109,10 @@ impl Report {
 }
 
 fn file_type(path: &Path) -> String {
-    /// Longer ones are no types, and would only widen the table.
+    /// Longer extensions are not types, and would widen the table.
     const MAX_WIDTH: usize = 20;
     let Some(extension) = path.extension() else { return "(none)".to_owned() };
-    // Escaped: whatever stands in a file's name, the table keeps its lines.
+    // Escaped, so that a line break in a file's name does not break the table.
     let mut name: String = extension.to_string_lossy().escape_debug().collect();
     if name.chars().count() > MAX_WIDTH {
         name = name.chars().take(MAX_WIDTH - 1).chain(['…']).collect();

@@ -2,12 +2,12 @@
 //!
 //! | step | where |
 //! | --- | --- |
-//! | A woken task goes into a queue, and then one worker is told. | [`Shared::schedule`] |
+//! | A woken task goes into a queue, and then one worker is woken. | [`Shared::schedule`] |
 //! | A worker looks at every queue that a task can be in. | [`Shared::find`] |
 //! | A worker runs what it finds, and sleeps while it finds nothing. | [`Shared::work`] |
 //!
-//! Which worker a push wakes, and why no worker sleeps while a task waits, is the business of [`Idle`]. Tasks are those
-//! of `async-task`, and queues those of `crossbeam-deque`.
+//! [`Idle`] chooses the worker that a push wakes, and no worker sleeps while a task waits. The tasks are from
+//! `async-task`, and the queues from `crossbeam-deque`.
 
 use async_task::{Runnable, Task};
 use atomic_parker::idle::{self, Idle};
@@ -24,7 +24,7 @@ pub struct Executor {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the workers share with each other and with the wakers of their tasks.
+/// Shared by the workers and the wakers of their tasks.
 struct Shared {
     idle: Idle,
     injector: Injector<Runnable>,
@@ -34,26 +34,26 @@ struct Shared {
     woken_for_batches: AtomicU64,
 }
 
-/// What the executor has done so far.
+/// Counts of the executor's work so far.
 pub struct Figures {
     /// Tasks that were spawned or woken.
     pub pushes: u64,
-    /// How many of them woke a sleeping worker, at the price of a system call.
+    /// The number of them that woke a sleeping worker, by a system call.
     pub pushes_that_woke: u64,
-    /// Workers that were woken for the rest of a batch, which another worker had taken.
+    /// Workers that were woken for the rest of a batch that another worker took.
     pub woken_for_batches: u64,
 }
 
 impl Shared {
     fn schedule(&self, task: Runnable) {
-        // In this order: a worker that is about to sleep sees either the task or the wake-up.
+        // In this order, so that a worker that is about to sleep sees either the task or the wake-up.
         self.injector.push(task);
         let woke = self.idle.wake_one();
         self.pushes.fetch_add(1, Relaxed);
         self.pushes_that_woke.fetch_add(woke.into(), Relaxed);
     }
 
-    /// Returns the next task for a worker: its own, or else a share of the new ones, or else one of another worker's.
+    /// Returns the next task for a worker: from its own queue, then from the new tasks, then from another worker.
     fn find(&self, own: &Worker<Runnable>) -> Option<Runnable> {
         if let Some(task) = own.pop() {
             return Some(task);
@@ -62,13 +62,13 @@ impl Shared {
             let batch = self.injector.steal_batch_and_pop(own);
             match batch.or_else(|| self.stealers.iter().map(Stealer::steal).collect()) {
                 Steal::Success(task) => {
-                    // On its way between two queues the rest of a batch is in neither. A worker that has looked
-                    // meanwhile may sleep now, so the rest is announced once more.
+                    // While the rest of a batch moves, it is in no queue. A worker that looked meanwhile may
+                    // sleep now, so the rest is announced again.
                     let woken = self.idle.wake(own.len());
                     self.woken_for_batches.fetch_add(woken as u64, Relaxed);
                     return Some(task);
                 }
-                // Another worker came first, and there may be more.
+                // Another worker was faster, and the queue may have more tasks.
                 Steal::Retry => {}
                 Steal::Empty => return None,
             }
@@ -77,17 +77,17 @@ impl Shared {
 
     fn work(&self, worker: &idle::Worker, own: &Worker<Runnable>) {
         while let Some(task) = worker.next(|| self.find(own)) {
-            // A task that panics is dropped by `async-task`, and its handle says so. The worker goes on.
+            // `async-task` drops a task that panics, and its handle reports it. The worker goes on.
             let _ = catch_unwind(AssertUnwindSafe(|| task.run()));
         }
     }
 }
 
 impl Executor {
-    /// Starts so many threads.
+    /// Starts the threads.
     pub fn new(workers: usize) -> io::Result<Self> {
         let (idle, workers) = Idle::new(workers);
-        // First in, first out, so that a task that yields waits until the others have had their turn.
+        // First in, first out, so that a task that yields runs after the others.
         let queues: Vec<Worker<Runnable>> = workers.iter().map(|_| Worker::new_fifo()).collect();
         let shared = Arc::new(Shared {
             idle,
@@ -97,7 +97,7 @@ impl Executor {
             pushes_that_woke: AtomicU64::new(0),
             woken_for_batches: AtomicU64::new(0),
         });
-        // If a thread can't be started, the drop of this ends those before it.
+        // If a thread can't be started, the drop of `executor` ends the threads before it.
         let mut executor = Self { shared, threads: Vec::new() };
         for (worker, own) in workers.into_iter().zip(queues) {
             let shared = executor.shared.clone();
@@ -107,7 +107,7 @@ impl Executor {
         Ok(executor)
     }
 
-    /// Runs a future on the workers. The task that it returns is the future's result; dropping it cancels the future.
+    /// Runs a future on the workers. The returned task resolves to its output. Dropping the task cancels the future.
     pub fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Task<T> {
         let shared = self.shared.clone();
         let (runnable, task) = async_task::spawn(future, move |runnable| shared.schedule(runnable));
@@ -124,13 +124,13 @@ impl Executor {
 }
 
 impl Drop for Executor {
-    /// Lets the workers run what is scheduled, waits for them, and cancels what is scheduled later.
+    /// The workers run the tasks that are scheduled, and end. Later tasks are cancelled.
     fn drop(&mut self) {
         self.shared.idle.close();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        // A task in the queue and the queue in the task's waker would keep each other alive.
+        // Breaks a cycle: a queued task's waker owns the queue.
         while !self.shared.injector.is_empty() {
             drop(self.shared.injector.steal());
         }

@@ -1,15 +1,15 @@
-//! A multi-threaded executor that sleeps on this crate, at work: it counts the lines, words and bytes of every file
+//! A multi-threaded executor that sleeps by this crate. It counts the lines, words and bytes of every file
 //! under a folder, one async task a file.
 //!
 //! `cargo run --release --example executor -- --help`
 //!
-//! It shows how little is left of an executor once [`atomic_parker::idle`] decides who sleeps and who is woken:
-//! `executor.rs` is the page to copy. `count.rs` is what the tasks do, and this file is the program around them.
+//! It shows how little code an executor needs if [`atomic_parker::idle`] puts its workers to sleep and wakes them.
+//! `executor.rs` is the code to copy, `count.rs` has the tasks, and this file has the command line.
 //!
-//! The last lines say how many pushes of a task woke a sleeping worker: a system call each, where any other push costs a
-//! fence and a load. Good figures: at most one push in ten wakes a worker, with 2 workers as with 8. For example, on two
+//! The last lines report the number of pushes that woke a sleeping worker by a system call. Any other push costs a fence
+//! and a load. Good figures: at most one push in ten wakes a worker, with 2 workers as with 8. For example, on two
 //! idle cores and a large `target` folder: of 10,445 pushes 580 to 642 woke one of 2 workers, and 643 to 728 one of 8.
-//! The rest of a batch wakes a worker once in a hundred pushes at most.
+//! At most one push in a hundred wakes a worker for the rest of a batch.
 
 mod count;
 mod executor;
@@ -45,7 +45,7 @@ What can't be read counts as failed, and the rest goes on.
 Exit code: 0, or 1 if PATH can't be read, or 2 if the arguments make no sense.
 ";
 
-/// How many tasks there are at a time: a folder of any size takes so much memory, and so many open files.
+/// The maximum number of tasks at a time. It limits the memory and the open files.
 const IN_FLIGHT: usize = 128;
 
 struct Options {
@@ -98,7 +98,7 @@ fn default_path() -> PathBuf {
     if crate_folder.is_dir() { crate_folder } else { Path::new(".") }.to_owned()
 }
 
-/// Prints as `print!` does, but without a panic where the reader stops reading, as `head` does.
+/// As `print!`, but does not panic if the reader closes the pipe, as `head` does.
 fn print(text: &str) -> ExitCode {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -131,7 +131,7 @@ fn run(options: &Options) -> Result<String, String> {
     ))
 }
 
-/// Says why PATH itself can't be read, before all else.
+/// Returns an error if PATH itself can't be read.
 fn check(path: &Path) -> io::Result<()> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_dir() {
@@ -143,7 +143,7 @@ fn check(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Spawns a task for each file, and takes their results in the same order.
+/// Spawns a task for each file, and collects the results in the same order.
 fn count_all(path: &Path, hidden: bool, executor: &Executor) -> Report {
     let mut report = Report::default();
     let mut in_flight: VecDeque<(PathBuf, Task<io::Result<Counts>>)> = VecDeque::new();
@@ -163,12 +163,12 @@ fn count_all(path: &Path, hidden: bool, executor: &Executor) -> Report {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                // Its text names the path.
+                // The error's text names the path.
                 report.failed(&error.to_string());
                 continue;
             }
         };
-        // PATH itself may be a link, or hidden: it was asked for.
+        // PATH itself may be a link, or hidden.
         let asked_for = entry.depth() == 0;
         let kind = if asked_for { fs::metadata(path).map(|m| m.file_type()) } else { Ok(entry.file_type()) };
         match kind {

@@ -1,7 +1,7 @@
 //! An executor that sleeps in its event loop: a parker of this crate over `polling` (epoll, kqueue and so on).
 //!
-//! An echo server that answers with a delay, and its clients, run as tasks. Other threads complete a part of each
-//! request, and wake a task for it. Some clients hang up in the middle of a request, on purpose.
+//! An echo server that answers with a delay, and its clients, run as tasks. Other threads do a part of each request, and
+//! wake its task. Some clients hang up in the middle of a request, on purpose.
 //!
 //! | form | `--workers` | file | what it shows |
 //! | --- | --- | --- | --- |
@@ -12,11 +12,11 @@
 //!
 //! Good figures, on two idle cores:
 //!
-//! - The latency is that of the server's delay of 1 to 4 ms: p50 3.2 ms, p99 6 ms at most.
-//! - First form: of 19,000 unparks some 800 notify the poller, as all others find the thread awake.
+//! - The latency is mostly the server's delay of 1 to 4 ms: p50 3.2 ms, p99 6 ms at most.
+//! - First form: of 19,000 unparks some 800 notify the poller. The others find the thread awake.
 //! - Second form: of 18,700 pushes one in five or fewer wakes a worker.
 //! - With `--hogs 1`, a task that blocks its worker for 40 ms at a time, the p99 of the first form is 45 ms or more. With
-//!   `--workers 2 --hogs 1` it stays near 6 ms: the other worker polls, if it has nothing else to do.
+//!   `--workers 2 --hogs 1` it stays near 6 ms: the other worker polls while it is idle.
 
 mod many;
 mod net;
@@ -42,13 +42,13 @@ Usage: reactor [--workers N] [--hogs N] [--clients N] [--requests N] [--threads 
   --port N      where the server listens, on loopback (default 0: any port that is free)
   --help        print this";
 
-/// Longer than any request takes. Whatever goes wrong, the example ends.
+/// A time limit, longer than any request takes, so that the example always ends.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Every so manieth client hangs up in the middle.
+/// One of this many clients hangs up in the middle of a request.
 const HANGS_UP: usize = 10;
 
-/// How long a hog blocks its worker, and lets others use it.
+/// The time for which a hog blocks its worker, and then the time for which it sleeps.
 const HOG: Duration = Duration::from_millis(40);
 
 #[derive(Clone, Copy)]
@@ -146,7 +146,7 @@ fn run(executor: impl Run, options: Options) -> io::Result<bool> {
     Ok(clients.failures == 0 && server.failures == 0)
 }
 
-/// Plays server and clients; ends when the clients have, and the server has seen it.
+/// Runs server and clients. Ends when the clients have ended and the server has noticed it.
 async fn scenario(handle: Handle, listener: Listener, jobs: Jobs, options: Options) -> (Report, Report) {
     let address = listener.address;
     let (connections, accepted) = async_channel::unbounded();
@@ -164,7 +164,7 @@ async fn scenario(handle: Handle, listener: Listener, jobs: Jobs, options: Optio
     for task in hogs.into_iter().chain([server]) {
         task.cancel().await;
     }
-    // Not all of them need be ours, and what connects from outside need not ever hang up.
+    // Connections from outside may never be closed.
     let end = Instant::now() + Duration::from_secs(1);
     while let Ok(connection) = accepted.recv().await {
         let left = end.saturating_duration_since(Instant::now());
@@ -190,7 +190,7 @@ impl Report {
     }
 }
 
-/// Does what a task should not do, until it is cancelled.
+/// Blocks its worker, as a task should not, until it is cancelled.
 async fn hog(handle: Handle) {
     loop {
         thread::sleep(HOG);
@@ -198,7 +198,7 @@ async fn hog(handle: Handle) {
     }
 }
 
-/// What a client sends, and gets back with the answer in place of the question.
+/// The size of a request. The server sends it back, with the answer in place of the question.
 const FRAME: usize = 16;
 
 fn frame(number: u64, body: u64) -> [u8; FRAME] {
@@ -222,7 +222,7 @@ async fn client(handle: Handle, address: SocketAddr, client: usize, requests: us
             let number = (client * 7 + request) as u64;
             let sent = frame(number, number << 32 | 1);
             if hangs_up_at == Some(request) {
-                // One half of them within the request, the others, by a reset, before the answer.
+                // Half of these clients hang up within the request, the others by a reset before the answer.
                 if client % (2 * HANGS_UP) < HANGS_UP {
                     handle.timeout(LIMIT, stream.write(&sent[..FRAME / 2])).await?;
                 } else {
@@ -272,7 +272,7 @@ async fn serve(
                 let _ = connections.send(connection).await;
             }
             Err(error) => {
-                // Such as too many open files: others may close theirs soon.
+                // Such as too many open files, which may soon be closed.
                 if !std::mem::replace(&mut refused, true) {
                     eprintln!("server: cannot accept: {error}");
                 }
@@ -321,14 +321,14 @@ struct Job {
     reply: async_channel::Sender<u64>,
 }
 
-/// Starts the threads that do a part of each request, outside of the executor. They end when nobody has jobs for them.
+/// Starts the threads that do a part of each request, outside of the executor. They end when the sender is dropped.
 fn start_threads(threads: usize) -> Jobs {
     let (jobs, queue) = async_channel::unbounded::<Job>();
     for _ in 0..threads {
         let queue = queue.clone();
         thread::spawn(move || {
             while let Ok(job) = queue.recv_blocking() {
-                // Fails if the connection was cancelled meanwhile.
+                // Fails if the connection was cancelled.
                 let _ = job.reply.send_blocking(work(job.body));
             }
         });

@@ -9,8 +9,8 @@
 //! 3. A driver that is woken for a task hands over before it runs it: it wakes the sleeping worker with the highest
 //!    index, which becomes the driver. So there is a driver whenever a worker is idle.
 //!
-//! The highest sleeping worker is the one that `wake_one` wakes last. So hand-overs are rare: a driver that is low is
-//! soon woken for a task, and its successor is the highest one.
+//! `wake_one` wakes the highest sleeping worker last. So hand-overs are rare: a driver with a low index is soon woken for
+//! a task, and its successor is the highest sleeping worker.
 
 use crate::net::{Handle, Run};
 use crate::reactor::Reactor;
@@ -27,14 +27,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// After so many tasks in a row, a worker looks for I/O even if there are more to run.
+/// After this many tasks in a row, a worker polls for I/O even if more tasks are ready.
 const TASKS_PER_TURN: u64 = 64;
 
-/// Where the idle workers of one executor sleep.
+/// The idle workers of one executor sleep here.
 struct Dormitory {
     reactor: Arc<Reactor>,
     beds: Mutex<Beds>,
-    /// One for each worker, all with the one mutex.
+    /// One for each worker, all with the same mutex.
     wake_ups: Vec<Condvar>,
     hand_overs: AtomicU64,
 }
@@ -45,7 +45,7 @@ struct Beds {
     driver: Option<usize>,
     /// Whether the driver is in the poller, and has to be notified.
     polls: bool,
-    /// The others that sleep.
+    /// The other sleeping workers.
     asleep: BTreeSet<usize>,
 }
 
@@ -59,13 +59,13 @@ impl Wait for PollOrSleep {
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let Self { worker, dormitory } = self;
         let mut beds = dormitory.beds();
-        // This look is under the lock that `wake` takes, so no `wake` is missed.
+        // This check is under the lock that `wake` takes, so no `wake` is missed.
         while sleeper.still_parked() && sleeper.timeout() != Some(Duration::ZERO) {
             if *beds.driver.get_or_insert(*worker) == *worker {
                 beds.polls = true;
                 drop(beds);
-                // Out of the poller, before any task is woken: the driver may be woken for one of them, and a
-                // notification would be a system call for nothing.
+                // No longer in the poller, before any task is woken: the driver may be woken for one of them, and a
+                // notification would be a needless system call.
                 dormitory.reactor.turn(sleeper.deadline(), || dormitory.beds().polls = false);
                 beds = dormitory.beds();
             } else {
@@ -131,7 +131,7 @@ struct Shared {
 
 impl Shared {
     fn schedule(&self, task: Runnable) {
-        // In this order: a worker that is about to sleep sees either the task or the wake-up.
+        // In this order, so that a worker that is about to sleep sees either the task or the wake-up.
         self.tasks.push(task);
         let woke = self.idle.wake_one();
         self.pushes.fetch_add(1, Relaxed);
@@ -142,14 +142,14 @@ impl Shared {
         loop {
             match self.tasks.steal() {
                 Steal::Success(task) => return Some(task),
-                // Another worker came first, and there may be more.
+                // Another worker was faster, and the queue may have more tasks.
                 Steal::Retry => {}
                 Steal::Empty => return None,
             }
         }
     }
 
-    /// Runs tasks until the end, and returns how many.
+    /// Runs tasks until the end, and returns their number.
     fn work(&self, worker: &Worker<PollOrSleep>) -> u64 {
         let mut ran = 0;
         while let Some(task) = worker.next(|| self.find()) {
@@ -180,7 +180,7 @@ impl Executor {
         });
         let (idle, workers) = Idle::with_parkers((0..workers).map(|worker| {
             let wait = PollOrSleep { worker, dormitory: dormitory.clone() };
-            // A worker that spins does not poll meanwhile. All of them may have to.
+            // A worker that spins does not poll. Each worker may have to poll.
             Parker::with_wait(wait).with_spin(Spin::off())
         }));
         let shared = Arc::new(Shared {
@@ -194,7 +194,7 @@ impl Executor {
             let shared = shared.clone();
             move |task| shared.schedule(task)
         });
-        // If a thread can't be started, the drop of this ends those before it.
+        // If a thread can't be started, the drop of `executor` ends the threads before it.
         let mut executor = Self { shared, handle, threads: Vec::new() };
         for worker in workers {
             let shared = executor.shared.clone();
@@ -260,7 +260,7 @@ mod tests {
         client.read_exact(&mut [0]).unwrap();
     }
 
-    /// Blocks a worker, until the sender is dropped; returns the worker's name too.
+    /// Blocks a worker until the sender is dropped. Returns the sender and the worker's name.
     fn block_a_worker(executor: &Executor) -> (String, Sender<()>) {
         let (release, released) = channel::<()>();
         let (say, name) = channel();
@@ -289,7 +289,7 @@ mod tests {
             let server = executor.handle().spawn(echo(executor.handle().clone(), listener));
 
             for _ in 0..50 {
-                // The first worker that sleeps is the driver. Let it be the one that `wake_one` wakes first.
+                // The first worker that sleeps is the driver. It must be the one that `wake_one` wakes first.
                 let mut blocked: Vec<_> = (0..workers).map(|_| block_a_worker(&executor)).collect();
                 blocked.retain(|(name, _)| name != "worker 0");
                 until(&executor, |beds| beds.driver == Some(0) && beds.polls);
@@ -302,7 +302,7 @@ mod tests {
                     round_trip(&mut client);
                 }
                 drop(blocked);
-                // Now the driver is another one than the worker that sets the timer.
+                // Now the driver is not the worker that sets the timer.
                 (0..3).for_each(|_| round_trip(&mut client));
             }
             drop(client);

@@ -1,4 +1,4 @@
-//! What the tasks of both forms call: they spawn, sleep, connect, accept, read and write.
+//! The functions for the tasks of both forms: spawn, sleep, connect, accept, read and write.
 
 use crate::reactor::{Direction, Reactor, Registered, Timer};
 use async_task::{Runnable, Task};
@@ -14,11 +14,11 @@ use std::time::Duration;
 pub trait Run {
     fn handle(&self) -> &Handle;
 
-    /// Runs a future and all that it spawns, until the future is done. Returns its output and the executor's figures.
+    /// Runs a future and the tasks that it spawns, until the future is done. Returns its output and the executor's figures.
     fn run<T: Send + 'static>(self, main: impl Future<Output = T> + Send + 'static) -> (T, String);
 }
 
-/// Spawns tasks, and makes what they wait for.
+/// Spawns tasks, and creates timers and sockets.
 #[derive(Clone)]
 pub struct Handle {
     reactor: Arc<Reactor>,
@@ -56,7 +56,7 @@ impl Handle {
 
     pub fn listen(&self, address: SocketAddr) -> io::Result<Listener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        // Elsewhere than on Unix, this would allow to steal a port that is in use.
+        // On Unix only: elsewhere, it would allow to take over a port that is in use.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
@@ -109,7 +109,7 @@ impl Listener {
 pub struct Stream(Registered);
 
 impl Stream {
-    /// Reads as much as fits, and returns how much that was: less only at the end of the stream.
+    /// Fills the buffer, and returns the number of bytes: fewer only at the end of the stream.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -131,7 +131,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Closes the connection at once, and tells the other side that something was lost.
+    /// Closes the connection by a reset.
     pub fn reset(self) -> io::Result<()> {
         self.0.socket().set_linger(Some(Duration::ZERO))
     }

@@ -15,17 +15,17 @@ use std::sync::{mpsc, Arc};
 use std::thread;
 use std::time::Instant;
 
-/// After so many tasks in a row, the executor looks for I/O even if there are more to run.
+/// After this many tasks in a row, the executor polls for I/O even if more tasks are ready.
 const TASKS_PER_TURN: usize = 64;
 
-/// The slow path of the executor's parker. This is all that it takes.
+/// The slow path of the executor's parker.
 struct SleepInPoller(Arc<Reactor>);
 
 impl Wait for SleepInPoller {
     fn wait(&self, sleeper: &Sleeper<'_>) {
-        // No look at `still_parked` is needed, because `Poller::notify` is sticky: one that comes before the poller
-        // sleeps makes it return at once. Once the poller has returned, this thread no longer sleeps. `leave` says so
-        // before any task is woken, so that the `unpark`s of these tasks are a swap each and notify nothing.
+        // No check of `still_parked` is needed, because `Poller::notify` is sticky: a notification before the poller
+        // sleeps makes it return at once. When the poller has returned, this thread no longer sleeps. It calls `leave`
+        // before any task is woken, so that the `unpark`s of these tasks are a swap each and do not notify.
         self.0.turn(sleeper.deadline(), || sleeper.leave(false));
     }
 
@@ -51,7 +51,7 @@ struct Unparks {
 impl Executor {
     pub fn new() -> io::Result<Self> {
         let reactor = Arc::new(Reactor::new()?);
-        // A parker that spins does not poll meanwhile, so this one goes to the poller at once.
+        // A parker that spins does not poll, so this parker does not spin.
         let parker = Parker::with_wait(SleepInPoller(reactor.clone())).with_spin(Spin::off());
         let (queue, runnable) = mpsc::channel();
         let (unparker, unparks) = (parker.unparker(), Arc::<Unparks>::default());
@@ -59,7 +59,7 @@ impl Executor {
         let handle = Handle::new(reactor, move |task| {
             counted.all.fetch_add(1, Relaxed);
             counted.by_other_threads.fetch_add((thread::current().id() != this_thread).into(), Relaxed);
-            // Fails if the executor is gone. Then the task can't run any more, and its drop cancels it.
+            // Fails if the executor was dropped. Then the task can't run any more, and its drop cancels it.
             let _ = queue.send(task);
             unparker.unpark();
         });
@@ -76,7 +76,7 @@ impl Run for Executor {
         let main = self.handle.spawn(main);
         let reactor = self.handle.reactor();
         while !main.is_finished() {
-            // A task is queued before its `unpark`. So a task that this loop misses has left a token, and the park
+            // A task is queued before its `unpark`. So a task that this loop misses has set the token, and the park
             // returns at once.
             for (ran, task) in self.runnable.try_iter().enumerate() {
                 task.run();

@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// A poller, and whom to wake for what.
+/// A poller, and the wakers for its events and timers.
 pub struct Reactor {
     poller: Poller,
     events: Mutex<Events>,
     waiting: Mutex<Waiting>,
-    /// How often a thread that polled was notified: a system call each.
+    /// The number of notifications of a polling thread: a system call each.
     pub notifications: AtomicU64,
-    /// How often the poller was asked.
+    /// The number of calls of the poller.
     pub turns: AtomicU64,
 }
 
@@ -27,7 +27,7 @@ struct Waiting {
     last_id: usize,
     sockets: HashMap<usize, [Option<Waker>; 2]>,
     timers: BTreeMap<(Instant, usize), Waker>,
-    /// If a thread polls: until when at the latest, or `None` for ever.
+    /// If a thread polls: its deadline, or `None` for ever.
     polls_until: Option<Option<Instant>>,
 }
 
@@ -49,7 +49,7 @@ impl Reactor {
         })
     }
 
-    /// Has the thread that polls return at once, or the next one if none does.
+    /// Makes the polling thread return at once, or the next one if none polls.
     pub fn notify(&self) {
         self.notifications.fetch_add(1, Ordering::Relaxed);
         self.poller.notify().expect("the poller cannot be notified");
@@ -75,14 +75,14 @@ impl Reactor {
         let mut waiting = self.waiting.lock().unwrap();
         waiting.polls_until = None;
         for event in events.iter() {
-            // Oneshot: the socket is now disarmed for both directions, and a task that still waits arms it again.
+            // Oneshot: the event disarmed the socket for both directions. A task that still waits arms it again.
             woken.extend(waiting.sockets.get_mut(&event.key).into_iter().flatten().filter_map(Option::take));
         }
         let now = Instant::now();
         while let Some(timer) = waiting.timers.first_entry().filter(|timer| timer.key().0 <= now) {
             woken.push(timer.remove());
         }
-        // Unlocked first: a waker may run anything.
+        // Unlocked first, as a waker may run any code.
         drop((waiting, events));
         woken.into_iter().for_each(Waker::wake);
     }
@@ -115,7 +115,7 @@ impl Registered {
         &self.socket
     }
 
-    /// Does what a nonblocking call does, as soon as it would not block.
+    /// Repeats a nonblocking call until it would not block.
     pub async fn ready<T>(
         &self,
         direction: Direction,
@@ -134,7 +134,7 @@ impl Registered {
         .await
     }
 
-    /// Has the waker called when the socket is ready, even if it has become so since the call that would have blocked.
+    /// Registers the waker for when the socket is ready, even if it became ready since the call that would have blocked.
     fn arm(&self, direction: Direction, waker: &Waker) -> io::Result<()> {
         let mut waiting = self.reactor.waiting.lock().unwrap();
         let wakers = waiting.sockets.get_mut(&self.id).expect("registered as long as it lives");
@@ -174,7 +174,7 @@ impl Future for Timer {
         }
         let mut waiting = self.reactor.waiting.lock().unwrap();
         let replaced = waiting.timers.insert(self.key, cx.waker().clone());
-        // With several workers, one may poll while this task runs on another. It has to know of an earlier timer.
+        // With several workers, another worker may be polling. It has to return for an earlier timer.
         let too_late = waiting.polls_until.is_some_and(|until| until.is_none_or(|until| until > self.key.0));
         drop(waiting);
         drop(replaced);

@@ -254,7 +254,7 @@ impl<W> Idle<W> {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        // Acquire: a worker that ends for this must see, in its last look, what was there before `close`.
+        // Acquire: a worker that ends by it must see, in its last look, the work from before `close`.
         self.shared.closed.load(Ordering::Acquire)
     }
 
@@ -359,7 +359,7 @@ impl<W: Wait> Idle<W> {
             return usize::from(work == 1 && self.wake_one());
         }
         let wakes = || !self.shared.word.nobody_idle() && !self.is_closed();
-        // No more than there are workers, or one that sleeps again meanwhile would be woken twice.
+        // At most one wake for each worker: a worker that sleeps again meanwhile could be woken twice.
         (0..work.min(self.shared.unparkers.len()))
             .take_while(|_| wakes() && self.unpark(self.shared.word.request_more()))
             .count()

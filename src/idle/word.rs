@@ -97,7 +97,7 @@ impl Word {
 
     /// Changes the head; returns what it was before.
     fn change(&self, change: impl Fn(usize) -> usize) -> usize {
-        let mut head = self.head().load(Ordering::Relaxed); // a guess
+        let mut head = self.head().load(Ordering::Relaxed); // may be stale
         loop {
             // Release: the bit that `sign` has set, for `send`.
             match self.head().compare_exchange_weak(head, change(head), Ordering::Release, Ordering::Relaxed) {
@@ -187,7 +187,7 @@ impl Word {
         if bits.load(Ordering::Relaxed) & bit == 0 {
             return (false, self.request());
         }
-        // First the search, and then the worker: it may end the search at once.
+        // The search is counted before the claim, as the claimed worker may end it at once.
         self.head().fetch_add(SEARCH, Ordering::Relaxed);
         // Release: as in `take_lowest`. Not seen by models.
         if bits.fetch_and(!bit, Ordering::Release) & bit != 0 {
@@ -272,7 +272,7 @@ impl Word {
 
 /// One search less, by its owner.
 fn without_search(head: usize) -> usize {
-    // Only models look: they may read an old head where an ordering is missing.
+    // Checked in models only: they may read a stale head if an ordering is missing.
     assert!(!cfg!(all(loom, feature = "loom")) || head & SEARCH_MASK != 0, "a search is not counted");
     head - SEARCH
 }

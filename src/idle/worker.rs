@@ -223,7 +223,7 @@ impl<W: Wait> Worker<W> {
         loop {
             stay.sign();
             let end = loop {
-                // Before the look, which then finds what was there before `close`.
+                // Before the last look, which then finds the work from before `close`.
                 let closed = ends == Ends::AtClose && self.idle.is_closed();
                 if let Some(work) = self.call(&mut find) {
                     stay.end_early();

@@ -26,7 +26,7 @@ pub fn pair() -> (Parker, Unparker) {
     (parker, unparker)
 }
 
-// Here, so that neither file needs the other one's type.
+// Here, so that neither file depends on the other.
 impl<W> Unparker<W> {
     /// Returns whether this handle unparks that parker. Wait-free.
     ///

@@ -298,11 +298,11 @@ impl<W: Wait> Parker<W> {
     #[inline(always)]
     fn sleep(&self, deadline: Option<Instant>) -> bool {
         let no_time = deadline.is_some_and(|deadline| sync::time_until(deadline) < SHORTEST_TIMED);
-        // Without time there is no wait: nothing to spin for, and nothing to learn.
+        // With too little time left, the parker neither spins nor learns.
         if no_time || self.skips() {
             return self.inner().sleep(deadline, Sleepers::One);
         }
-        // A timed park must not spin past its deadline, so it has to know the time from the start.
+        // A timed park must not spin past its deadline, so it reads the clock first.
         let untimed = deadline.is_none() && self.policy.get().has_credit();
         if untimed && spin_untimed(|| self.try_park()) {
             self.learn(0, End::Found);
@@ -388,7 +388,7 @@ impl<W> fmt::Debug for Parker<W> {
     }
 }
 
-// The marker that takes `Sync` away takes these too, without a reason: a panic leaves nothing half-done.
+// The marker that removes `Sync` removes these too. They hold: a panic leaves the parker consistent.
 impl<W: RefUnwindSafe> UnwindSafe for Parker<W> {}
 impl<W: RefUnwindSafe> RefUnwindSafe for Parker<W> {}
 

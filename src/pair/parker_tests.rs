@@ -51,7 +51,7 @@ fn a_parker_changes_with_its_waits() {
     if thread::available_parallelism().map_or(1, usize::from) < 2 {
         return;
     }
-    // Under load, the system may put both on one CPU, where they had better sleep.
+    // Under load, the system may put both threads on one CPU, where they do not spin.
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let on_two_cpus = |number: usize| {
         cores.get(number).copied().map(core_affinity::set_for_current);
@@ -77,13 +77,13 @@ fn on_one_cpu_no_parker_spins() {
         return;
     }
     let place = move |_| assert!(core_affinity::set_for_current(core));
-    // On a thread of its own, as it stays there.
+    // On a new thread, as it stays pinned.
     let pinned = thread::spawn(move || {
-        // Before the other one starts, so that it is there from the first.
+        // Before the other thread starts, which inherits the CPU.
         place(0);
         let (mut one, mut two) = (adaptive(), adaptive());
         assert!(!hand_over([&mut one, &mut two], 5_000, place, spins));
-        // A parker that has learned elsewhere to spin for as long as a time slice stops too.
+        // A parker with a long fixed spin stops too.
         let mut bounded = [1, 2].map(|_| Parker::new().with_spin(Spin::bounded(Duration::from_micros(500))));
         let [one, two] = &mut bounded;
         let stops = |parker: &Parker| !spins(parker);

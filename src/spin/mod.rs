@@ -47,7 +47,7 @@ use std::time::Duration;
 /// let asleep_at_once = Parker::new().with_spin(Spin::off());
 /// # let _ = (learning, low_latency, fixed, asleep_at_once);
 /// ```
-// The limit in nanoseconds, and a bit that says adaptive: in one number, so that the default fits into an atomic.
+// The limit in nanoseconds, and the bit ADAPTIVE, in one number, so that the default fits into an atomic.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Spin(u32);
 

@@ -177,7 +177,7 @@ impl Policy {
             self.budget = self.budget.max(2 * spun + SHORTEST).min(limit);
             self.misses = 0;
         } else if explores {
-            // The savings pay.
+            // Credit pays for this spin.
         } else if self.credit > 0 {
             self.credit = self.credit.saturating_sub(spun);
             let budget = if short { 2 * self.budget } else { self.budget - self.budget / 4 };

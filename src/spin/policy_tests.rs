@@ -170,7 +170,7 @@ fn changes_are_followed_both_ways() {
 
 #[test]
 fn misses_make_hints_rare() {
-    // Each hint leads to a spin that fails.
+    // Each hint leads to a failed spin.
     let mut run = Run::adaptive(3);
     let mut spins = 0;
     for _ in 0..10_000 {
@@ -199,21 +199,21 @@ fn the_budget_follows_what_pays() {
     (0..50).for_each(|_| {
         run.wait(Some(500));
     });
-    // A rare long wait shortens the spin, down to what finds the token.
+    // A rare long wait shortens the spin, until it just finds the token.
     for _ in 0..50 {
         run.wait(Some(LONG));
         (0..5).for_each(|_| assert!(!run.wait(Some(500)).1));
     }
     let (spun, _) = run.wait(Some(LONG));
     assert!((1_000..=2_000).contains(&spun), "{spun}");
-    // And one that only just missed lengthens it again.
+    // A near miss lengthens it again.
     run.wait(Some(spun + 1));
     assert!(!run.wait(Some(spun + 1)).1);
 }
 
 #[test]
 fn two_that_put_each_other_to_sleep_explore() {
-    // Each wait lasts for the other's wake-up, while the other sleeps.
+    // While one sleeps, the other waits for as long as a wake-up takes.
     const WAKE_UP: u32 = 20_000;
     for seed in 0..100 {
         let mut both = [Run::adaptive(seed), Run::adaptive(seed + 100)];

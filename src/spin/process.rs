@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 static DEFAULT: AtomicU32 = AtomicU32::new(Spin::adaptive().0);
 
 pub(super) fn set_default(spin: Spin) {
-    // Relaxed: the number is all there is.
+    // Relaxed: no other memory depends on the number.
     DEFAULT.store(spin.0, Ordering::Relaxed);
 }
 
@@ -29,7 +29,7 @@ pub(super) fn default() -> Spin {
 /// its wake-ups.
 pub(crate) fn cpus() -> u32 {
     static CPUS: AtomicU32 = AtomicU32::new(1);
-    // Relaxed, here and below: the number is all there is.
+    // Relaxed, here and below: no other memory depends on the number.
     let mut cpus = CPUS.load(Ordering::Relaxed);
     if cpus <= 1 {
         cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32);
@@ -65,7 +65,7 @@ impl<const N: usize> LongSpins<N> {
         // Relaxed, here and in `drop`: no memory is reached through these times.
         let runs = |slot: &&CachePadded<AtomicU32>| match slot.load(Ordering::Relaxed) {
             0 => false,
-            // No spin is longer than that, so what is further ahead is over, and the clock has begun anew.
+            // No spin is longer than that, so an end that is further ahead has passed, and the clock has wrapped.
             end => end.wrapping_sub(now).wrapping_sub(1) < Spin::LONGEST / 1_000 + 1,
         };
         if self.0.iter().filter(runs).count() as u32 >= most {

@@ -54,7 +54,7 @@ fn turn(take: &mut impl FnMut() -> bool, pause: u32) -> bool {
 
 /// Whether a spin can find anything, as far as that is known: not on a single CPU.
 fn may_spin(policy: &Policy) -> bool {
-    // A parker that learned to spin from a wake-up from another CPU has seen one.
+    // A policy knows of another CPU by a wake-up from it.
     (policy.knows_another_cpu() && sync::cpu().is_some()) || cpus() > 1
 }
 
@@ -134,14 +134,14 @@ mod tests {
         let now = micros(sync::now());
         let others: Vec<_> =
             (1..cpus() as usize).map(|other| LONG_SPINS.begin(other, now, now + 1_000_000, u32::MAX)).collect();
-        // It would spin for a second.
+        // Its budget is a second.
         let Spun::Failed(spun) = spin(&policy, 0, None, false, || false) else {
             panic!("found what is not there");
         };
         assert!((LONG..500_000_000).contains(&spun), "{spun}");
         drop(others);
         let short = about_to_spin(Duration::from_millis(1));
-        // Others may spin meanwhile.
+        // Parkers of other tests may spin meanwhile.
         while !matches!(spin(&short, 0, None, false, || false), Spun::Failed(900_000..)) {}
     }
 

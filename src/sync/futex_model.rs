@@ -32,7 +32,7 @@ fn key(word: &AtomicU32) -> usize {
 
 /// Reads the word, as the kernel does before it puts a thread to sleep.
 fn look_at(word: &AtomicU32) -> u32 {
-    // Relaxed: what comes before it is ordered by the lock of the kernel, and by that of the model.
+    // Relaxed: the lock in the kernel, or in the model, orders earlier accesses.
     word.load(Ordering::Relaxed)
 }
 

@@ -48,12 +48,12 @@ mod imp {
     #[cfg(all(any(target_os = "linux", target_os = "android"), not(atomic_parker_no_cpu)))]
     #[allow(unsafe_code)]
     pub(crate) fn cpu() -> Option<u32> {
-        // SAFETY: It takes no argument, and touches nothing of ours.
+        // SAFETY: It takes no argument and accesses no memory of this program.
         let cpu = unsafe { libc::sched_getcpu() };
         u32::try_from(cpu).ok()
     }
 
-    // Also with `--cfg atomic_parker_no_cpu`, so that this case can be tested on Linux.
+    // `--cfg atomic_parker_no_cpu` tests this case on Linux.
     #[cfg(any(not(any(target_os = "linux", target_os = "android")), atomic_parker_no_cpu))]
     pub(crate) fn cpu() -> Option<u32> {
         None

@@ -129,7 +129,7 @@ impl Condvar {
     }
 
     pub(crate) fn notify_one(&self) {
-        // A waiter with a deadline comes first: it may be about to leave, and std does not say which waiter is notified.
+        // A waiter with a deadline comes first, as it may be about to leave. std does not specify the order.
         let mut timed = lock(&TIMED);
         let first = timed.waits.iter().position(|wait| wait.0 == self.address());
         let taken = first.map(|place| timed.waits.remove(place));

@@ -43,7 +43,7 @@ impl Condvar {
 }
 
 impl Wait for Condvar {
-    // Always, as long as it is: see `AtomicParker::sleep`.
+    // Inlined although it is long: see `AtomicParker::sleep`.
     #[inline(always)]
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let mut asleep = lock(&self.asleep);
@@ -52,7 +52,7 @@ impl Wait for Condvar {
             asleep = self.look_again.wait_until(&self.asleep, asleep, sleeper.deadline());
         }
         *asleep -= 1;
-        // Not if the others may sleep for another parker: they would be taken for sleepers of this one.
+        // Not if the slow path may be shared: sleepers of other parkers would count as sleepers of this one.
         if !sleeper.may_be_shared() {
             sleeper.leave(*asleep > 0);
         }
@@ -60,8 +60,8 @@ impl Wait for Condvar {
 
     #[inline]
     fn wake(&self, key: Key<'_>) {
-        // A sleeper is now either before its look at the state, or inside the condition variable. Unlocked before the
-        // notification, so that the woken thread does not run into the lock.
+        // A sleeper is now either before its check of the state, or inside the condition variable. Unlocked before the
+        // notification, so that the woken thread does not block on the lock.
         drop(lock(&self.asleep));
         if key.may_be_shared() {
             self.look_again.notify_all();

@@ -37,11 +37,11 @@ impl EventCount {
     /// Counts this thread among the sleepers, and returns the number of events so far.
     #[inline]
     pub(crate) fn enter(&self) -> u32 {
-        // Acquire: pairs with the second Release of `signal`. A sleeper that comes after a signal which did not count
-        // it sees what the signal is about, and the new number of events.
+        // Acquire: pairs with the second Release of `signal`. A sleeper that comes after a signal which did not
+        // count it sees the change that was signalled, and the new number of events.
         self.sleepers.fetch_add(1, Ordering::Acquire);
         // Acquire: pairs with the first Release of `signal`. A sleeper that reads the new number
-        // sees what the signal is about.
+        // sees the change that was signalled.
         self.events.load(Ordering::Acquire)
     }
 
@@ -59,7 +59,7 @@ impl EventCount {
         self.events.fetch_add(1, Ordering::Release);
         // Release: pairs with the first Acquire of `enter`. It adds nothing, and must still be a write: then it comes
         // before or after each `enter` in the modification order, so the sleeper and its waker cannot both miss each
-        // other. A plain load could read a count from before an `enter` whose sleeper has not seen this event. Weaker than
+        // other. A plain load could miss an `enter` of a sleeper that has not seen this event. Weaker than
         // Release, an `enter` that comes after it might not see the new number of events, and sleep.
         self.sleepers.fetch_add(0, Ordering::Release) > 0
     }

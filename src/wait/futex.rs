@@ -59,10 +59,10 @@ impl Wait for Futex {
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let seen = self.count.enter();
         if sleeper.still_parked() {
-            // Some 32-bit systems take no more than this; the parker calls again.
+            // The limit of some 32-bit systems. The parker calls again.
             let most = Duration::from_secs(i32::MAX as u64);
             let timeout = sleeper.timeout().and_then(|timeout| Timespec::try_from(timeout.min(most)).ok());
-            // Each way back, be it a wake, another number, a signal or the end of time, is a reason to look again.
+            // After a wake, a changed number, a signal or a timeout alike, the parker checks the state again.
             let _ = futex::wait(self.count.word(), Flags::PRIVATE, seen, timeout.as_ref());
         }
         self.count.exit();
@@ -72,7 +72,7 @@ impl Wait for Futex {
     fn wake(&self, key: Key<'_>) {
         if self.count.signal() {
             let sleepers = if key.may_be_shared() { i32::MAX as u32 } else { 1 };
-            // It fails for bad arguments only.
+            // Fails only for invalid arguments.
             let _ = futex::wake(self.count.word(), Flags::PRIVATE, sleepers);
         }
     }

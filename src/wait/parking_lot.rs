@@ -25,7 +25,7 @@ use crate::sync::parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
 pub struct ParkingLot;
 
 impl Wait for ParkingLot {
-    // Always, as long as it is: see `AtomicParker::sleep`.
+    // Inlined although it is long: see `AtomicParker::sleep`.
     #[inline(always)]
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let key = sleeper.key().address();
@@ -53,7 +53,7 @@ impl Wait for ParkingLot {
 
     #[inline]
     fn wake(&self, key: Key<'_>) {
-        // SAFETY: `Key` can be made only by this crate and borrows the state byte whose address it is, so only threads
+        // SAFETY: Only this crate can make a `Key`, which borrows the state byte at its address. So only threads
         // that queued in `wait` above are under it. The callback does not call into `parking_lot_core`, nor panic.
         unsafe { parking_lot_core::unpark_one(key.address(), |_| DEFAULT_UNPARK_TOKEN) };
     }

@@ -12,17 +12,17 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How often this thread has allocated.
+/// The number of allocations of this thread.
 pub fn allocations() -> usize {
     ALLOCATIONS.with(Cell::get)
 }
 
 fn count() {
-    // Needs no destructor, so it is there as long as the thread is.
+    // Has no destructor, so it is usable for as long as the thread.
     ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
 }
 
-// SAFETY: All of it is the system's allocator, and counting does not allocate.
+// SAFETY: Forwards to the system's allocator. Counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();

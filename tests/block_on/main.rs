@@ -1,4 +1,4 @@
-//! What `block_on` and its kin promise. Over std only: the models have their own clock and their own threads.
+//! The guarantees of the `block_on` functions. On std only: the models have their own clock and threads.
 #![cfg(not(any(loom, shuttle)))]
 
 mod allocations;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(60);
 
-/// Pending for so many polls, each of which wakes.
+/// Pending for the given number of polls. Each poll wakes.
 struct Yields(usize);
 
 impl Future for Yields {
@@ -34,7 +34,7 @@ impl Future for Yields {
     }
 }
 
-/// Ready when another thread has slept for `SHORT`, and woken it.
+/// Another thread makes it ready and wakes it after `SHORT`.
 fn from_another_thread() -> impl Future<Output = i32> {
     let mut receiver = None;
     poll_fn(move |cx| {
@@ -76,7 +76,7 @@ fn runs_every_kind_of_future() {
 
 #[test]
 fn allocates_once_a_thread() {
-    // The first call makes the pair, the first sleep asks for other CPUs.
+    // The first call makes the pair. The first sleep asks for the number of CPUs.
     block_on_timeout(pending::<()>(), Duration::from_millis(1)).unwrap_err();
     let parker = Parker::new();
     let before = allocations();
@@ -93,7 +93,7 @@ fn allocates_once_a_thread() {
 }
 
 #[test]
-fn the_counter_counts() {
+fn the_first_call_on_a_thread_allocates() {
     thread::spawn(|| {
         let before = allocations();
         block_on(ready(()));
@@ -112,7 +112,7 @@ fn polls_once_per_wake() {
     assert_eq!(polls.take(), 2);
 }
 
-/// Runs `inner` in the first poll of an outer call that nothing wakes, and returns how often that call polled.
+/// Runs `inner` in each poll of an outer call that nothing wakes. Returns the number of its polls.
 fn polls_around(mut inner: impl FnMut()) -> usize {
     let mut polls = 0;
     let outer = poll_fn(|_| {
@@ -179,7 +179,7 @@ fn a_call_within_a_poll_takes_no_wake_of_the_outer_call() {
     }
 }
 
-/// Each depth sleeps, before and after the call within its poll, until another thread wakes it.
+/// Each depth sleeps before and after its nested call, until another thread wakes it.
 fn nested(depth: usize) -> usize {
     block_on(async {
         wakes_soon().await;
@@ -259,7 +259,7 @@ fn nests_in_the_drop_of_a_future() {
 }
 
 #[test]
-fn goes_on_after_a_panic() {
+fn works_after_a_panic() {
     let kept = current_waker();
     for _ in 0..3 {
         catch_unwind(|| block_on(async { panic!("in poll") })).unwrap_err();
@@ -267,7 +267,7 @@ fn goes_on_after_a_panic() {
         nested.unwrap_err();
         catch_unwind(|| block_on_timeout(async { panic!("in poll") }, LONG)).unwrap_err();
     }
-    assert!(kept.will_wake(&current_waker()), "the pair of the thread came back");
+    assert!(kept.will_wake(&current_waker()), "the thread's pair was put back");
     assert_eq!(block_on(from_another_thread()), 7);
 
     let parker = Parker::new();
@@ -275,7 +275,7 @@ fn goes_on_after_a_panic() {
     assert_eq!(parker.block_on(from_another_thread()), 7);
 }
 
-/// A thread that has started already: on Windows none starts, nor ends, while the destructor of a thread-local runs.
+/// A running thread. On Windows no thread starts or ends while the destructor of a thread-local runs.
 struct Helper(mpsc::Sender<(Waker, mpsc::Sender<i32>)>);
 
 impl Helper {
@@ -291,7 +291,7 @@ impl Helper {
         Helper(requests)
     }
 
-    /// Ready when the helper has slept for `SHORT`, and woken it.
+    /// The helper makes it ready and wakes it after `SHORT`.
     fn answer(&self) -> impl Future<Output = i32> + '_ {
         let mut receiver = None;
         poll_fn(move |cx| {
@@ -318,7 +318,7 @@ fn works_in_destructors_of_thread_locals() {
         static EARLY: RefCell<Option<AtExit>> = const { RefCell::new(None) };
         static LATE: RefCell<Option<AtExit>> = const { RefCell::new(None) };
     }
-    // Whatever the order of destruction: one before the pair of the thread, one after, and one without it.
+    // In any order of destruction: one before the thread's pair, one after it, and one without a pair.
     for use_it in [true, false] {
         let (sender, receiver) = mpsc::channel();
         let (early, late) = (AtExit(sender.clone(), Helper::start()), AtExit(sender, Helper::start()));
@@ -345,7 +345,7 @@ fn a_waker_that_outlives_the_call_costs_one_poll() {
     assert_eq!(block_on(counted(&polls, from_another_thread())), 7);
     assert!(polls.get() <= 3, "{} polls", polls.get());
 
-    // Nor does it take or hide a real wake, whenever it comes.
+    // A stale wake does not take or hide another wake.
     let (stop, stopped) = mpsc::channel::<()>();
     let storm = thread::spawn(move || {
         while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
@@ -387,7 +387,7 @@ fn zero_polls_once() {
 }
 
 #[test]
-fn the_longest_timeout_is_for_ever() {
+fn the_longest_timeout_never_passes() {
     assert_eq!(block_on_timeout(from_another_thread(), Duration::MAX), Ok(7));
     assert_eq!(block_on_timeout(from_another_thread(), Duration::MAX - Duration::from_nanos(1)), Ok(7));
 }
@@ -404,7 +404,7 @@ fn never_times_out_early() {
 
 #[test]
 fn a_future_that_finishes_with_the_deadline_wins() {
-    // Woken before the deadline, ready after it: the poll that wakes does not return before time is up.
+    // Woken before the deadline, ready after it: the first poll returns after the deadline.
     let mut late = false;
     let future = poll_fn(|cx| {
         if late {
@@ -419,7 +419,7 @@ fn a_future_that_finishes_with_the_deadline_wins() {
 }
 
 #[test]
-fn a_future_that_wakes_itself_for_ever_is_stopped() {
+fn a_timeout_stops_a_future_that_always_wakes_itself() {
     let start = Instant::now();
     assert_eq!(block_on_timeout(Yields(usize::MAX), SHORT), Err(TimedOut));
     assert!(start.elapsed() >= SHORT);
@@ -441,14 +441,14 @@ fn a_parker_runs_futures_on_its_own_token() {
     let parker = Parker::new();
     let polls = Cell::new(0);
 
-    // Its wakers are its unparkers, and whoever has one may cause a poll.
+    // Its wakers are its unparkers.
     parker.block_on(poll_fn(|cx| {
         let unparker = Waker::from(parker.unparker());
         assert!(cx.waker().will_wake(&unparker));
         Poll::Ready(())
     }));
 
-    // A token from before is one more poll. One that is left stays.
+    // A token from before costs one more poll. If no park takes it, it stays.
     parker.unpark();
     parker.block_on(counted(&polls, from_another_thread()));
     assert_eq!(polls.take(), 3);
@@ -458,7 +458,7 @@ fn a_parker_runs_futures_on_its_own_token() {
     assert_eq!(parker.state(), ParkState::Notified);
     assert!(parker.try_park());
 
-    // The free function within does not touch that token.
+    // A nested call of the free function does not use that token.
     let mut woken = false;
     parker.block_on(poll_fn(|cx| {
         if woken {
@@ -488,7 +488,7 @@ fn takes_futures_that_are_not_send_and_into_futures() {
 
 #[test]
 fn the_wakes_of_many_threads_are_not_lost() {
-    /// Ready when all of its threads have sent; each wakes after it has.
+    /// Ready when all of its threads have sent. Each thread sends, and then wakes.
     fn sum(threads: i32) -> impl Future<Output = i32> {
         let (sender, receiver) = mpsc::channel();
         let (mut sender, mut left, mut sum) = (Some(sender), threads, 0);

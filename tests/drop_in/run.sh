@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the test suites of published crates with this crate in the place of `parking`, and crossbeam's tests of its
-# parker. Prints a table; the exit code says whether all passed. Needs cargo and what it fetches crates with.
+# Runs the test suites of published crates with this crate in place of `parking`, and crossbeam's tests of its
+# parker. Prints a table, and exits with 1 if a suite failed. Needs cargo with access to crates.io.
 set -euo pipefail
 
 parking=2.2.1
@@ -15,9 +15,9 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "${CARGO_TARGET_DIR:=$work/target}"
 CARGO_TARGET_DIR=$(cd "$CARGO_TARGET_DIR" && pwd)
 export CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 CARGO_TERM_COLOR=never
-# What the caller denies in its own code is not for the code of others.
+# The caller's flags, such as denied warnings, must not apply to other crates.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
-# A wake-up that is lost shall fail, not hang.
+# A lost wake-up must fail, not hang.
 limit=()
 if command -v timeout >/dev/null; then limit=(timeout 280); fi
 
@@ -41,7 +41,7 @@ END
 table="crate|version|suite|passed|failed"
 failed=0
 
-# in_place_of_parking DIRECTORY: checks that the package there gets our `parking`, and no other one.
+# in_place_of_parking DIRECTORY: checks that the package uses our `parking`.
 in_place_of_parking() {
     local tree
     tree=$(cd "$1" && cargo tree --quiet --edges normal,dev --invert parking --depth 0)
@@ -52,7 +52,7 @@ in_place_of_parking() {
     echo "drop_in: $(basename "$1") uses $tree"
 }
 
-# suite CRATE VERSION WHAT DIRECTORY ARGUMENTS...: runs `cargo test`, and adds a row of the numbers that it printed.
+# suite CRATE VERSION WHAT DIRECTORY ARGUMENTS...: runs `cargo test`, and adds a row with the counts of tests.
 suite() {
     local crate=$1 version=$2 what=$3 directory=$4 status=0 row
     shift 4
@@ -62,13 +62,13 @@ suite() {
     if [[ $status != 0 || $row == 0\|* ]]; then
         cat "$work/log"
         failed=1
-        # Not built, hung, or nothing to run: that is a failure too.
+        # A failed build, a hang, or no tests count as a failure too.
         if [[ $row == *\|0 ]]; then row="${row%|*}|exit $status"; fi
     fi
     table+=$'\n'"$crate|$version|$what|$row"
 }
 
-# parking: our crate of that name, with the tests of the real one.
+# parking: our crate `parking`, with the tests of the published one.
 cp -R "$here/parking" "$work/parking"
 cp -R "$work/vendor/parking-$parking/tests" "$work/parking/tests"
 sed -i.orig "s|path = \"../../..\"|path = \"$root\"|" "$work/parking/Cargo.toml"
@@ -81,12 +81,12 @@ END
 suite parking $parking "tests, unchanged" "$work/parking" --test parking
 RUSTFLAGS="--cfg loom" suite parking $parking "loom tests, unchanged" "$work/parking" --features loom --test loom
 
-# async-io and futures-lite: their own packages, with one entry more.
+# async-io and futures-lite: the published packages, with a `[patch]` entry.
 patch="
 [patch.crates-io]
 parking = { path = \"$work/parking\" }"
 cp -R "$work/vendor/async-io-$async_io" "$work/async-io"
-# The second entry is in its repository too, for its tests use async-net, which depends on it.
+# async-io's repository has the second entry too: its tests use async-net, which depends on async-io.
 echo "$patch"$'\nasync-io = { path = "." }' >>"$work/async-io/Cargo.toml"
 in_place_of_parking "$work/async-io"
 suite async-io $async_io "tests, unchanged" "$work/async-io" --tests
@@ -102,8 +102,8 @@ else
 fi
 suite futures-lite $futures_lite "doc tests" "$work/futures-lite" --doc
 
-# crossbeam-utils: its tests of the parker, with the import changed. And with one semicolon, for a call of
-# `park_timeout` in the place of a loop's value: ours says whether it took the token, crossbeam's says nothing.
+# crossbeam-utils: its tests of the parker, with the import changed, and a semicolon after a `park_timeout` at the end
+# of a loop: ours returns a `bool`, crossbeam's returns nothing.
 mkdir -p "$work/crossbeam/src" "$work/crossbeam/tests"
 touch "$work/crossbeam/src/lib.rs"
 cat >"$work/crossbeam/Cargo.toml" <<END
@@ -120,7 +120,7 @@ original=$work/vendor/crossbeam-utils-$crossbeam_utils/tests/parker.rs
 sed -e 's/^use crossbeam_utils::sync::Parker;$/use atomic_parker::Parker;/' \
     -e 's/^\( *p\.park_timeout(Duration::from_millis(10))\)$/\1;/' "$original" >"$work/crossbeam/tests/parker.rs"
 if [[ $(diff "$original" "$work/crossbeam/tests/parker.rs" | grep -c '^>') != 2 ]]; then
-    echo "drop_in: crossbeam's tests are not the ones that this script knows" >&2
+    echo "drop_in: crossbeam's tests are not the expected ones" >&2
     exit 1
 fi
 suite crossbeam-utils $crossbeam_utils "parker tests, import and one ; changed" "$work/crossbeam" --test parker

@@ -1,4 +1,4 @@
-//! One promise a test.
+//! One guarantee for each test.
 
 use crate::support::{serve, set, until_asleep, Queue};
 use atomic_parker::idle::{Idle, Next, Worker};
@@ -30,7 +30,7 @@ fn work_that_is_there_needs_no_wake() {
     let (idle, workers) = Idle::new(1);
     assert_eq!(workers[0].next(|| Some(1)), Some(1));
     assert_eq!(workers[0].next_timeout(Duration::ZERO, || Some(2)), Next::Work(2));
-    assert_eq!(workers[0].next_deadline(|| unreachable!("asked before a sleep only"), || Some(3)), Next::Work(3));
+    assert_eq!(workers[0].next_deadline(|| unreachable!("called only before a sleep"), || Some(3)), Next::Work(3));
     assert_eq!(workers[0].wait_for(|| Some(4)), 4);
     assert!(!idle.wake_one());
     assert_eq!((idle.asleep(), idle.workers()), (0, 1));
@@ -96,7 +96,7 @@ fn a_deadline_that_passes_ends_the_sleep_and_not_earlier() {
     let start = Instant::now();
     assert_eq!(workers[0].next_timeout(timeout, || None::<()>), Next::TimedOut);
     assert!(start.elapsed() >= timeout);
-    // Work that is there wins, also after the deadline.
+    // Work wins, even after the deadline.
     let mut looks = 0;
     let find = || {
         looks += 1;
@@ -131,7 +131,7 @@ fn a_dropped_worker_leaves_a_place_that_another_one_enters() {
 }
 
 #[test]
-fn a_claimed_or_pinned_worker_is_the_one_that_is_named() {
+fn wake_worker_wakes_the_named_worker() {
     let (idle, workers, sleeps) = set(3);
     let queue = Queue::new();
     let found = serve(workers, &queue, |task| task);

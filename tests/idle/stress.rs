@@ -1,5 +1,5 @@
-//! Tasks that wait for each other, on workers that time out, panic, are dropped and enter again. A wake that is lost
-//! leaves the test hanging; a task that is found twice leaves a barrier out of step.
+//! Tasks that wait for each other, on workers that time out, panic, are dropped and enter again. A lost wake makes the
+//! test hang. A task that runs twice makes a barrier wait for one more thread.
 
 use crate::support::Queue;
 use atomic_parker::idle::{Idle, Next, Worker};
@@ -24,7 +24,7 @@ impl Random {
     }
 }
 
-/// Runs tasks until the set is closed; returns how many it ran.
+/// Runs tasks until the set is closed. Returns their number.
 fn work<W: Wait>(mut worker: Worker<W>, queue: &Queue<Arc<Barrier>>, done: &mpsc::Sender<()>) -> usize {
     let mut random = Random(worker.index() as u64 + 1);
     let mut ran = 0;
@@ -53,7 +53,7 @@ fn work<W: Wait>(mut worker: Worker<W>, queue: &Queue<Arc<Barrier>>, done: &mpsc
             Ok(Next::TimedOut) | Err(_) => {
                 let idle = worker.idle().clone();
                 drop(worker);
-                // Each thread that dropped a worker takes one place.
+                // Each thread that drops a worker takes one place again.
                 worker = idle.enter().expect("a place is vacant");
             }
         }

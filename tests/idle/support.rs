@@ -1,4 +1,4 @@
-//! What the tests of the idle set share.
+//! Shared by the tests of the idle set.
 
 use atomic_parker::idle::{Idle, Worker};
 use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
@@ -25,7 +25,7 @@ impl<T> Queue<T> {
     }
 }
 
-/// The default slow path, counted: a worker that waits has made its last look.
+/// Counts the sleeps. A worker that sleeps has made its last look.
 pub struct Counted(Condvar, Arc<AtomicUsize>);
 
 impl Wait for Counted {
@@ -39,7 +39,7 @@ impl Wait for Counted {
     }
 }
 
-/// A set whose workers never spin, and the count of their sleeps.
+/// A set of workers that never spin, and the count of their sleeps.
 pub fn set(workers: usize) -> (Idle<Counted>, Vec<Worker<Counted>>, Arc<AtomicUsize>) {
     let sleeps = Arc::new(AtomicUsize::new(0));
     let parker = |_| Parker::with_wait(Counted(Condvar::new(), sleeps.clone())).with_spin(Spin::off());
@@ -47,14 +47,14 @@ pub fn set(workers: usize) -> (Idle<Counted>, Vec<Worker<Counted>>, Arc<AtomicUs
     (idle, workers, sleeps)
 }
 
-/// Waits until the workers of a set have begun so many sleeps.
+/// Waits until the workers of a set have begun `count` sleeps.
 pub fn until_asleep(sleeps: &AtomicUsize, count: usize) {
     while sleeps.load(SeqCst) < count {
         thread::yield_now();
     }
 }
 
-/// Starts each worker on a thread that runs what it finds, and sends its index and the result, until `close`.
+/// Starts a thread for each worker. It runs tasks and sends its index and the result of each, until `close`.
 pub fn serve<W, T, R>(
     workers: Vec<Worker<W>>,
     queue: &Arc<Queue<T>>,
@@ -70,7 +70,7 @@ where
         let (queue, sender, run) = (queue.clone(), sender.clone(), run.clone());
         thread::spawn(move || {
             while let Some(task) = worker.next(|| queue.pop()) {
-                // The other end is gone only if the test has failed.
+                // The receiver is gone only if the test has failed.
                 let _ = sender.send((worker.index(), run(task)));
             }
         });

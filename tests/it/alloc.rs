@@ -1,4 +1,4 @@
-//! What allocates, counted for each thread by itself, so that other tests do not disturb.
+//! Counts allocations, for each thread separately, as tests run in parallel.
 
 use crate::support::Sticky;
 use atomic_parker::{AtomicParker, Parker, Unparker};
@@ -31,7 +31,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// How often `run` allocates on this thread, and how many bytes.
+/// The number of allocations of `run` on this thread and their bytes, and its result.
 fn allocations<T>(run: impl FnOnce() -> T) -> ([usize; 2], T) {
     let [count, bytes] = ALLOCATIONS.with(Cell::get);
     let result = run();

@@ -1,5 +1,5 @@
-//! The usage of the document that the crate starts from, with this crate's parker in the place of its `Mutex<bool>` and
-//! `Condvar`. Only the next line differs; no type is written out that the document does not write out.
+//! The example of the document that the crate is based on, with this crate's parker in place of its `Mutex<bool>` and
+//! `Condvar`. Only the next line differs. No type annotation was added.
 
 use atomic_parker::AtomicParker as Parker;
 
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
-/// A waker that calls a closure, as `waker_fn` of the document's time makes it.
+/// A waker that calls a closure, as `waker_fn` makes it.
 struct WakerFn<F>(F);
 
 impl<F: Fn() + Send + Sync + 'static> Wake for WakerFn<F> {
@@ -47,7 +47,7 @@ struct Signal {
     waker: Mutex<Option<Waker>>,
 }
 
-/// Is ready when another thread says so.
+/// Ready when the signal is sent.
 struct Received(Arc<Signal>);
 
 impl Future for Received {
@@ -55,7 +55,7 @@ impl Future for Received {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         *self.0.waker.lock().unwrap() = Some(context.waker().clone());
-        // The library that eats the token of `std::thread::park`: it does not touch ours.
+        // As a library that takes the token of `std::thread::park`. It does not take the parker's.
         thread::current().unpark();
         thread::park();
         match self.0.sent.load(Ordering::Acquire) {

@@ -1,7 +1,7 @@
 //! After `fork`, a parker that the child creates works as in a fresh process.
 //!
-//! The child does what a program does that forks and goes on, threads included; glibc allows it. It ends by `_exit`, so
-//! that nothing of the test harness runs there, and `alarm` ends a child that hangs.
+//! The child goes on after the fork and starts threads, which glibc allows. It ends by `_exit`, so that the test
+//! harness does not run there. `alarm` ends a child that hangs.
 
 use crate::support::{rounds, Slow};
 use atomic_parker::{block_on, pair, wait, AtomicParker, Parker, Unparker};
@@ -28,7 +28,7 @@ fn hand_over(first: Parker<impl Slow>, second: Parker<impl Slow>) {
     peer.join().unwrap();
 }
 
-/// Everything that sleeps, on parkers that are made here.
+/// Sleeps in every way, on new parkers.
 fn all_parkers_work<W: Slow>() {
     let new = || Parker::with_wait(W::default());
     hand_over(new(), new());
@@ -72,10 +72,10 @@ fn works_in_a_child<W: Slow>() {
             }
         }
     });
-    // This thread has a parker of its own, for `block_on`, which the child inherits.
+    // The child inherits this thread's parker for `block_on`.
     block_on(async {});
     for _ in 0..5 {
-        // SAFETY: The child calls nothing that waits for the threads that it does not have: no output, no harness.
+        // SAFETY: The child waits for no thread of the parent: it uses neither output nor the harness.
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: Plain system calls.

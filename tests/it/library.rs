@@ -1,7 +1,7 @@
-//! The reason for the crate.
+//! A library that parks can take the program's token of `std::thread::park`: std has one token for each thread. std's
+//! channels, locks and `Once` park too. A parker has its own token.
 //!
-//! A library may park too: std's channels, locks and `Once` do. `std::thread::park` has one token a thread, so what the
-//! library takes as its own wake-up may be that of the program. Here all happens in one fixed order, without a race.
+//! These tests have a fixed order of events, without a race.
 
 use crate::support::home;
 use atomic_parker::AtomicParker;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// A library's blocking call: waits for another thread's answer, which has arrived by the time the caller goes to wait.
-/// `meanwhile` is what happens to the program between.
+/// A library's blocking call: parks until another thread has answered. Calls `meanwhile` after the answer, before the
+/// park.
 fn library(meanwhile: impl FnOnce()) {
     let answered = Arc::new(AtomicBool::new(false));
     let waiting = thread::current();
@@ -34,7 +34,7 @@ fn library(meanwhile: impl FnOnce()) {
 }
 
 #[test]
-fn a_library_that_parks_eats_the_token_of_std() {
+fn a_library_that_parks_takes_the_token_of_std() {
     let rescued = Arc::new(AtomicBool::new(false));
     let (returned, came) = channel();
     let program = thread::spawn({
@@ -44,20 +44,20 @@ fn a_library_that_parks_eats_the_token_of_std() {
             library(|| program.unpark());
             thread::park();
             let by_rescue = rescued.load(SeqCst);
-            // Nobody listens any more if it was lost, as it should be.
+            // Fails if the receiver is gone.
             let _ = returned.send(());
             by_rescue
         }
     });
-    // If the token were still there, it would be back at once. The time is only for how long we look for that.
+    // With its token, the program would return at once. So the timeout does not affect a correct result.
     assert_eq!(came.recv_timeout(Duration::from_millis(100)), Err(RecvTimeoutError::Timeout));
     rescued.store(true, SeqCst);
     program.thread().unpark();
-    assert!(home(program), "it was not its own token that released it: that one was eaten");
+    assert!(home(program), "the library did not take the program's token");
 }
 
 #[test]
-fn and_a_private_parker_keeps_its_token() {
+fn a_private_parker_keeps_its_token() {
     let parker = AtomicParker::new();
     library(|| assert!(parker.unpark()));
     parker.park();

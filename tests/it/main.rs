@@ -1,4 +1,4 @@
-//! What the crate promises, on real threads; the models are in `tests/loom.rs`.
+//! The crate's guarantees, on real threads. The models are in `tests/loom.rs`.
 #![cfg(not(any(loom, shuttle)))]
 
 mod alloc;
@@ -34,34 +34,34 @@ macro_rules! stamp {
                 an_unpark_releases_a_sleeper,
                 a_timed_sleeper_is_released_before_its_deadline,
                 two_threads_hand_the_token_back_and_forth,
-                notify_says_what_it_found,
-                only_a_sleeper_costs_a_wake,
-                handles_know_their_parker,
+                notify_returns_the_state_before,
+                only_a_sleeper_is_woken,
+                handles_compare_by_parker,
                 an_unparker_outlives_its_parker,
-                raw_pointers_own_what_the_handles_owned,
+                raw_pointers_keep_the_references,
                 a_waker_unparks,
                 a_future_that_wakes_itself_sets_one_token,
-                zero_and_the_past_do_not_sleep,
-                never_false_before_the_deadline,
-                too_long_for_the_clock_is_for_ever,
+                zero_timeouts_and_past_deadlines_do_not_sleep,
+                no_timeout_before_the_deadline,
+                huge_timeouts_never_pass,
                 after_a_timeout_the_parker_is_empty,
                 after_several_timeouts_the_parker_is_empty,
                 each_token_releases_one_of_several,
-                those_who_stay_are_still_parked,
-                nobody_is_forgotten_when_others_time_out,
-                a_thief_takes_the_token_but_not_the_sleep,
+                a_timeout_of_others_keeps_parked,
+                timeouts_of_others_lose_no_sleeper,
+                a_thief_beside_sleepers_keeps_the_count,
                 every_unpark_publishes,
                 a_timeout_loses_no_token,
                 the_sleeper_may_drop_the_parker_at_once,
                 parks_in_a_destructor_of_a_thread_local,
                 the_tokens_add_up,
-                thieves_make_nobody_lost,
-                a_stolen_token_leaves_nobody_behind,
+                thieves_lose_no_sleeper,
+                a_stolen_token_loses_no_sleeper,
                 each_token_releases_one_in_every_round,
             }
 
             #[test]
-            fn does_as_the_model_says() {
+            fn agrees_with_the_model() {
                 crate::model::agrees::<W>();
             }
         }

@@ -1,4 +1,4 @@
-//! All operations of one thread, in random order, against the plainest model of a parker: a `bool`.
+//! All operations of one thread, in random order, against the simplest model of a parker: a `bool`.
 
 use crate::support::{rounds, Slow};
 use atomic_parker::{ParkState, Parker, Unparker};
@@ -62,7 +62,7 @@ impl<W: Slow> Subject<W> {
         }
     }
 
-    /// Does one step, and says what came out and what should have.
+    /// Does one step. Returns the actual and the expected result.
     fn step(&mut self, step: Step) -> (ParkState, ParkState) {
         let before = self.state();
         let as_state = |token| if token { ParkState::Notified } else { ParkState::Empty };

@@ -1,4 +1,4 @@
-//! Signals end system calls early (`EINTR`), but no park.
+//! Signals end system calls early (`EINTR`), but they end no park.
 
 use crate::support::{home, pair, rounds, until, Slow};
 use atomic_parker::{wait, ParkState};
@@ -14,7 +14,7 @@ extern "C" fn count(_: libc::c_int) {
     HANDLED.fetch_add(1, SeqCst);
 }
 
-/// Handles the signal by counting it, and does not ask for the system call to be started again.
+/// Installs a handler that counts, without `SA_RESTART`.
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -31,7 +31,7 @@ fn install() {
 
 /// Sends `signals` to a thread, each after the one before was handled.
 fn bother<T>(thread: &JoinHandle<T>, signals: u32) {
-    // One test at a time, as there is one counter.
+    // One test at a time, as the tests share the counter.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..signals {

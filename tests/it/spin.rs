@@ -1,4 +1,4 @@
-//! Spinning before sleeping, seen by the calls of `Wait::wait`. What the policy decides is tested in `src/spin/policy.rs`.
+//! Spinning before sleeping, observed by the calls of `Wait::wait`. `src/spin/policy_tests.rs` tests the policy.
 
 use crate::support::{home, until, Counting};
 use atomic_parker::wait::Condvar;
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// With one CPU no parker spins, and these tests have nothing to see.
+/// With one CPU no parker spins, so these tests are skipped.
 fn can_spin() -> bool {
     let can = thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
     if !can {
-        eprintln!("not tested: there is one CPU only");
+        eprintln!("not tested: needs two CPUs");
     }
     can
 }
 
 #[test]
-fn a_spin_that_finds_the_token_spares_the_sleep() {
+fn a_spin_that_finds_the_token_avoids_the_sleep() {
     if !can_spin() {
         return;
     }
@@ -76,7 +76,7 @@ fn no_spin_goes_past_the_deadline() {
     if !can_spin() {
         return;
     }
-    // A stall of this thread could bring the token together with the deadline, and then it wins: so more than one try.
+    // Repeated: if this thread stalls, the token may come before the park checks the deadline, and then it wins.
     until(|| {
         let parker = Parker::new().with_spin(Spin::bounded(Duration::MAX));
         let unparker = parker.unparker();
@@ -107,18 +107,17 @@ const WAYS: [Way; 3] = [
     },
 ];
 
-/// Puts the calling thread on a CPU of its own: under load, a system may put both of a pair on one, where they had better
-/// sleep.
+/// Pins the calling thread to a CPU: under load, a system may put both threads on one CPU, where they do not spin.
 fn pin(number: usize) {
-    // Asked once, as a thread that starts on a pinned one knows only that CPU.
+    // Read once, as a thread that a pinned thread starts inherits the one CPU.
     static CORES: OnceLock<Vec<core_affinity::CoreId>> = OnceLock::new();
     if let Some(core) = CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default()).get(number) {
         core_affinity::set_for_current(*core);
     }
 }
 
-/// Two threads that hand over at once, in batches, on two CPUs. Returns how often both called `Wait::wait`, for each batch, until `enough`
-/// of them have been seen; at most 1,000.
+/// Two threads that hand over at once, in batches, on two CPUs, until `enough`, for at most 1,000 batches. Returns the
+/// number of calls of `Wait::wait` for each batch.
 fn hand_over(spin: Option<Spin>, way: Way, before: fn(&Parker<Counting>), enough: fn(&[usize]) -> bool) -> Vec<usize> {
     home(thread::spawn(move || hand_over_from_here(spin, way, before, enough)))
 }
@@ -171,7 +170,7 @@ fn hand_over_from_here(
     batches
 }
 
-/// Whether in the last batch nearly all tokens were found by spinning. Other tests run at the same time.
+/// Whether spinning found nearly all tokens of the last batch. Other tests run at the same time.
 fn spins(batches: &[usize]) -> bool {
     batches.last().is_some_and(|waits| *waits < 2 * BATCH / 10)
 }
@@ -190,11 +189,11 @@ fn a_pair_that_hands_over_at_once_stops_sleeping() {
 }
 
 #[test]
-fn a_pair_that_is_not_to_spin_sleeps_each_time() {
+fn a_pair_with_spin_off_sleeps_each_time() {
     if !can_spin() {
         return;
     }
-    // Where the other side is woken only after this one is about to park, its token comes later.
+    // At least one of the two sleeps in each round trip.
     let batches = hand_over(Some(Spin::off()), WAYS[0], |_| {}, |batches| batches.len() == 20);
     assert!(!batches.iter().any(|waits| *waits < BATCH), "{batches:?}");
 }

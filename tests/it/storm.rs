@@ -11,19 +11,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How many signals a storm has at least.
+/// The number of signals in a storm.
 const SIGNALS: u32 = 200_000;
 
-/// What the handler unparks: an `Unparker` or an `AtomicParker`, alive for as long as signals come.
+/// The handler unparks this `Unparker`, or `PARKER` if it is null. It lives as long as signals come.
 static UNPARKER: AtomicPtr<Unparker<Futex>> = AtomicPtr::new(std::ptr::null_mut());
 static PARKER: AtomicParker<Futex> = AtomicParker::with_wait(Futex::new());
 static HANDLED: AtomicU32 = AtomicU32::new(0);
-/// How many of its `unpark`s made a new token.
+/// The number of `unpark`s of the handler that set a new token.
 static NEW: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn unpark(_: libc::c_int) {
     let unparker = UNPARKER.load(SeqCst);
-    // SAFETY: Not null only while `storm` keeps the unparker alive, which waits for each signal to be handled.
+    // SAFETY: Not null only while the test keeps the unparker alive. `storm` waits until each signal is handled.
     let new = match unsafe { unparker.as_ref() } {
         Some(unparker) => unparker.unpark(),
         None => PARKER.unpark(),
@@ -32,9 +32,9 @@ extern "C" fn unpark(_: libc::c_int) {
     HANDLED.fetch_add(1, SeqCst);
 }
 
-/// Runs `park` again and again under the storm, until it is over; returns how many parks took a token.
+/// Calls `park` repeatedly until all signals are sent. Returns the number of parks that took a token.
 fn storm(park: impl Fn(Duration) -> bool + Send + 'static) -> u32 {
-    // SAFETY: All zeros is a valid `sigaction`. What the handler calls is async-signal-safe: that is what is tested.
+    // SAFETY: All zeros is a valid `sigaction`. The handler's calls are async-signal-safe, which this tests.
     let result = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = unpark as extern "C" fn(libc::c_int) as libc::sighandler_t;
@@ -64,7 +64,7 @@ fn storm(park: impl Fn(Duration) -> bool + Send + 'static) -> u32 {
     home(sleeper)
 }
 
-/// One storm at a time, as there is one handler.
+/// Runs one storm at a time, as the tests share the handler.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
@@ -76,7 +76,7 @@ fn a_handler_unparks_the_parker_that_it_interrupts() {
     let parker = Parker::with_wait(Futex::new());
     let unparker = Box::into_raw(Box::new(parker.unparker()));
     UNPARKER.store(unparker, SeqCst);
-    // The parker goes to the sleeper, and with it the token that is left.
+    // Sends whether a token is left when the sleeper drops the parker.
     let (send, left) = std::sync::mpsc::channel();
     struct Last(Parker<Futex>, std::sync::mpsc::Sender<bool>);
     impl Drop for Last {

@@ -1,4 +1,4 @@
-//! Random work on one parker, bounded by count. `examples/soak.rs` runs the same, for as long as it is told.
+//! Random work on one parker, with a fixed number of steps. `examples/soak.rs` repeats it for a given time.
 
 use crate::support::{home, random, stumble, threads, until, Slow};
 use atomic_parker::{AtomicParker, ParkState};
@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What came of it.
+/// Counts of the calls, by result.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     /// Tokens newly set.
     pub set: u64,
-    /// Unparks that found the token there.
+    /// Unparks that found the token set.
     pub coalesced: u64,
     /// Tokens taken by a park of any kind.
     pub taken: u64,
-    /// Tokens that were there at the end of a round, when every thread had come home.
+    /// Tokens that were set at the end of a round, after all threads had ended.
     pub left: u64,
-    /// Parks that gave up at their deadline.
+    /// Parks that timed out.
     pub timed_out: u64,
 }
 
@@ -32,10 +32,10 @@ impl AddAssign for Tally {
     }
 }
 
-/// What a thread that parks does next. Returns whether it took a token, or `None` for a try that found none.
+/// One step of a parking thread. Returns whether it took a token, or `None` for a `try_park` that found none.
 type Step<W> = fn(&AtomicParker<W>) -> Option<bool>;
 
-/// `parkers` threads do `steps` each, two others unpark until they are home; then the accounts must balance.
+/// `parkers` threads do `steps` each, and two others unpark until they have ended. Then `set` = `taken` + `left`.
 fn account<W: Slow>(parkers: usize, steps: u32, step: Step<W>) -> Tally {
     let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let at_work = Arc::new(AtomicUsize::new(parkers));
@@ -74,11 +74,11 @@ fn account<W: Slow>(parkers: usize, steps: u32, step: Step<W>) -> Tally {
     parking.chain(unparking).map(home).for_each(|tally| sum += tally);
     sum.left = parker.try_park().into();
     assert_eq!(sum.set, sum.taken + sum.left, "tokens set, and tokens taken or left: {sum:?}");
-    assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps any more");
+    assert_eq!(parker.state(), ParkState::Empty, "no thread sleeps any more");
     sum
 }
 
-/// Parks, tries and time-outs, at random.
+/// Random calls of `park`, `try_park`, `park_timeout` and `park_deadline`.
 pub fn mixed<W: Slow>(steps: u32) -> Tally {
     account::<W>(4, steps, |parker| {
         let timeout = Duration::from_micros(random(150).into());
@@ -94,7 +94,7 @@ pub fn mixed<W: Slow>(steps: u32) -> Tally {
     })
 }
 
-/// Parks until a deadline, and returns whether it took a token; it must not give up before.
+/// Parks until a deadline, and returns whether it took a token. Panics if it timed out early.
 fn on_time(timeout: Duration, park: impl FnOnce(Instant) -> bool) -> bool {
     let deadline = Instant::now() + timeout;
     let taken = park(deadline);
@@ -102,7 +102,7 @@ fn on_time(timeout: Duration, park: impl FnOnce(Instant) -> bool) -> bool {
     taken
 }
 
-/// Sleepers without a deadline, and thieves among them: whoever is forgotten never comes home.
+/// Random calls of `park` and `try_park`: a lost sleeper never returns.
 pub fn thieves<W: Slow>(steps: u32) -> Tally {
     account::<W>(4, steps, |parker| {
         if random(2) == 0 {
@@ -114,7 +114,7 @@ pub fn thieves<W: Slow>(steps: u32) -> Tally {
     })
 }
 
-/// `sleepers` threads park once each, in each round, and as many tokens are given: each must release exactly one.
+/// In each round, `sleepers` threads park once and get as many tokens. Each token must release exactly one thread.
 pub fn one_each<W: Slow>(sleepers: usize, rounds: u32) -> Tally {
     let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let mut tally = Tally::default();
@@ -128,7 +128,7 @@ pub fn one_each<W: Slow>(sleepers: usize, rounds: u32) -> Tally {
             }
         });
         for token in 1..=sleepers {
-            assert!(parker.unpark(), "the token before was taken, or nobody would have been released");
+            assert!(parker.unpark(), "the released sleeper took the token before");
             until(|| released.load(Relaxed) >= token);
             assert_eq!(released.load(Relaxed), token, "one token released more than one sleeper");
             tally.set += 1;
@@ -140,8 +140,8 @@ pub fn one_each<W: Slow>(sleepers: usize, rounds: u32) -> Tally {
     tally
 }
 
-/// In each round two threads park once, and a third one gives tokens and takes them back at once until both are home: a
-/// sleeper that was woken for a token and finds it gone must not leave the other one behind.
+/// In each round two threads park once. A third thread sets tokens and takes them back until both have returned. A
+/// woken sleeper that finds no token must not cost the other one its wake.
 pub fn stolen<W: Slow>(rounds: u32) -> Tally {
     let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let begun = Arc::new(AtomicUsize::new(0));
@@ -175,6 +175,6 @@ pub fn stolen<W: Slow>(rounds: u32) -> Tally {
         assert_eq!(tally.set, tally.taken, "tokens set, and tokens taken");
     }
     sleepers.for_each(home);
-    assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps any more");
+    assert_eq!(parker.state(), ParkState::Empty, "no thread sleeps any more");
     tally
 }

@@ -1,5 +1,5 @@
-//! The suite that runs on every slow path. `main.rs` stamps it out; a test that it forgets is dead code, which clippy
-//! makes an error.
+//! The suite that runs on every slow path. `main.rs` instantiates it. A test that is missing there is dead code, which
+//! clippy reports.
 
 use crate::support::{end_of_time, home, pair, rounds, threads, until, Counting, Slow};
 use atomic_parker::wait::Wait;
@@ -20,7 +20,7 @@ fn shared<W: Slow>() -> Arc<AtomicParker<W>> {
     Arc::new(AtomicParker::with_wait(W::default()))
 }
 
-/// Starts `count` threads that park once, each by `park`, and counts those that are back.
+/// Starts `count` threads that call `park` once. Returns them, and the number of calls that have returned.
 fn sleepers<W: Wait + Send + Sync + 'static, T: Send + 'static>(
     count: usize,
     parker: &Arc<AtomicParker<W>>,
@@ -64,11 +64,11 @@ pub fn unparks_before_a_park_make_one_token<W: Slow>() {
     let parker = AtomicParker::with_wait(W::default());
     assert!(parker.unpark());
     for _ in 0..10 {
-        assert!(!parker.unpark(), "the token is there already");
+        assert!(!parker.unpark(), "the token is already set");
     }
     parker.park();
     assert!(!parker.try_park());
-    assert!(parker.unpark(), "and can be set anew");
+    assert!(parker.unpark(), "the token can be set again");
 }
 
 pub fn the_owner_can_unpark_too<W: Slow>() {
@@ -127,7 +127,7 @@ pub fn two_threads_hand_the_token_back_and_forth<W: Slow>() {
     assert!(!mine.try_park());
 }
 
-pub fn notify_says_what_it_found<W: Slow>() {
+pub fn notify_returns_the_state_before<W: Slow>() {
     let parker = shared::<W>();
     assert_eq!(parker.notify(), ParkState::Empty);
     assert_eq!(parker.notify(), ParkState::Notified);
@@ -137,10 +137,10 @@ pub fn notify_says_what_it_found<W: Slow>() {
     until(|| parker.state() == ParkState::Parked);
     assert_eq!(parker.notify(), ParkState::Parked);
     sleeper.for_each(home);
-    assert_eq!(parker.notify(), ParkState::Empty, "the sleeper took the token and nobody sleeps");
+    assert_eq!(parker.notify(), ParkState::Empty, "the sleeper took the token and no thread sleeps");
 }
 
-pub fn only_a_sleeper_costs_a_wake<W: Slow>() {
+pub fn only_a_sleeper_is_woken<W: Slow>() {
     let (wait, counts) = Counting::<W>::new();
     let parker = Parker::with_wait(wait);
     let unparker = parker.unparker();
@@ -151,7 +151,7 @@ pub fn only_a_sleeper_costs_a_wake<W: Slow>() {
     assert!(parker.try_park());
     parker.unpark();
     assert!(parker.park_timeout(Duration::ZERO));
-    assert_eq!((counts.waits(), counts.wakes()), (0, 0), "with the token there, the slow path has no part in it");
+    assert_eq!((counts.waits(), counts.wakes()), (0, 0), "with a token, the slow path is not called");
 
     let sleeper = thread::spawn(move || {
         parker.park();
@@ -163,12 +163,12 @@ pub fn only_a_sleeper_costs_a_wake<W: Slow>() {
     assert_eq!(counts.wakes(), 1);
     unparker.unpark();
     parker.park();
-    assert_eq!(counts.wakes(), 1, "nobody slept");
+    assert_eq!(counts.wakes(), 1, "no thread slept");
 }
 
 // Handles
 
-pub fn handles_know_their_parker<W: Slow>() {
+pub fn handles_compare_by_parker<W: Slow>() {
     let (parker, unparker) = pair::<W>();
     let (other_parker, other) = pair::<W>();
     assert!(unparker.will_unpark(&parker) && !unparker.will_unpark(&other_parker));
@@ -184,26 +184,26 @@ pub fn an_unparker_outlives_its_parker<W: Slow>() {
     let (unparker, clone) = (parker.unparker(), parker.unparker().clone());
     drop(parker);
     assert!(unparker.unpark());
-    assert_eq!(clone.notify(), ParkState::Notified, "the memory is there for as long as a handle is");
+    assert_eq!(clone.notify(), ParkState::Notified, "each handle keeps the memory alive");
     drop(unparker);
     assert_eq!(Arc::strong_count(&counts), 2);
     drop(clone);
     assert_eq!(Arc::strong_count(&counts), 1, "the last handle frees the slow path");
 }
 
-pub fn raw_pointers_own_what_the_handles_owned<W: Slow>() {
+pub fn raw_pointers_keep_the_references<W: Slow>() {
     let (wait, counts) = Counting::<W>::new();
     let parker = Parker::with_wait(wait);
     let raw_unparker = Unparker::into_raw(parker.unparker());
     parker.unpark();
     let raw_parker = Parker::into_raw(parker);
-    assert_eq!(Arc::strong_count(&counts), 2, "nothing is freed while a raw pointer is out");
+    assert_eq!(Arc::strong_count(&counts), 2, "a raw pointer keeps its reference");
 
     // SAFETY: Both come from `into_raw` of the same type, and each is used once.
     let (parker, unparker) =
         unsafe { (Parker::<Counting<W>>::from_raw(raw_parker), Unparker::<Counting<W>>::from_raw(raw_unparker)) };
     assert!(unparker.will_unpark(&parker));
-    assert!(!unparker.unpark(), "the token went along");
+    assert!(!unparker.unpark(), "the token was kept");
     parker.park();
     drop(parker);
     assert!(unparker.unpark());
@@ -258,7 +258,7 @@ pub fn a_future_that_wakes_itself_sets_one_token<W: Slow>() {
 
 // Time
 
-pub fn zero_and_the_past_do_not_sleep<W: Slow>() {
+pub fn zero_timeouts_and_past_deadlines_do_not_sleep<W: Slow>() {
     let (parker, counts) = Counting::<W>::shared();
     let past = Instant::now();
     for _ in 0..3 {
@@ -274,7 +274,7 @@ pub fn zero_and_the_past_do_not_sleep<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-pub fn never_false_before_the_deadline<W: Slow>() {
+pub fn no_timeout_before_the_deadline<W: Slow>() {
     let parker = AtomicParker::with_wait(W::default());
     let (owner, _unparker) = pair::<W>();
     let timeouts = [1, 10, 100, 1_000, 5_000].map(Duration::from_micros);
@@ -295,7 +295,7 @@ pub fn never_false_before_the_deadline<W: Slow>() {
 }
 
 /// crossbeam-rs/crossbeam#953, rust-lang/rust#37440, tokio-rs/tokio#8497: huge durations overflowed.
-pub fn too_long_for_the_clock_is_for_ever<W: Slow>() {
+pub fn huge_timeouts_never_pass<W: Slow>() {
     type Park<W> = fn(&AtomicParker<W>) -> bool;
     let parks: [Park<W>; 4] = [
         |parker| parker.park_timeout(Duration::MAX),
@@ -311,7 +311,7 @@ pub fn too_long_for_the_clock_is_for_ever<W: Slow>() {
         assert!(parker.unpark());
         sleeper.for_each(|sleeper| assert!(home(sleeper)));
         parker.unpark();
-        assert!(park(&parker), "with the token there, nothing is computed from the time");
+        assert!(park(&parker), "with a token, the time is not used");
     }
 
     let (owner, unparker) = pair::<W>();
@@ -330,7 +330,7 @@ pub fn after_a_timeout_the_parker_is_empty<W: Slow>() {
         assert_eq!(parker.state(), ParkState::Empty);
         let wakes = counts.wakes();
         assert!(parker.unpark());
-        assert_eq!(counts.wakes(), wakes, "nobody sleeps: no system call");
+        assert_eq!(counts.wakes(), wakes, "no thread sleeps: no system call");
         parker.park();
     }
 }
@@ -343,7 +343,7 @@ pub fn after_several_timeouts_the_parker_is_empty<W: Slow>() {
         assert_eq!(parker.state(), ParkState::Empty, "the last one to leave cleared it");
         let wakes = counts.wakes();
         assert!(parker.unpark());
-        assert_eq!(counts.wakes(), wakes, "nobody sleeps: no system call");
+        assert_eq!(counts.wakes(), wakes, "no thread sleeps: no system call");
         parker.park();
     }
 }
@@ -365,8 +365,8 @@ pub fn each_token_releases_one_of_several<W: Slow>() {
     }
 }
 
-/// Whoever is released must leave PARKED behind for those who still sleep, or the next unpark would not wake them.
-pub fn those_who_stay_are_still_parked<W: Slow>() {
+/// A sleeper that leaves restores PARKED for the other sleepers, or the next unpark would not wake them.
+pub fn a_timeout_of_others_keeps_parked<W: Slow>() {
     let (parker, counts) = Counting::<W>::shared();
     let (staying, _) = sleepers(2, &parker, AtomicParker::park);
     until(|| counts.inside() == 2);
@@ -380,7 +380,7 @@ pub fn those_who_stay_are_still_parked<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-pub fn nobody_is_forgotten_when_others_time_out<W: Slow>() {
+pub fn timeouts_of_others_lose_no_sleeper<W: Slow>() {
     for _ in 0..rounds(20) {
         let parker = shared::<W>();
         let (patient, back) = sleepers(3, &parker, |parker| {
@@ -399,7 +399,7 @@ pub fn nobody_is_forgotten_when_others_time_out<W: Slow>() {
     }
 }
 
-pub fn a_thief_takes_the_token_but_not_the_sleep<W: Slow>() {
+pub fn a_thief_beside_sleepers_keeps_the_count<W: Slow>() {
     for count in [1, 2] {
         let (parker, counts) = Counting::<W>::shared();
         let (threads, back) = sleepers(count, &parker, AtomicParker::park);
@@ -416,13 +416,13 @@ pub fn a_thief_takes_the_token_but_not_the_sleep<W: Slow>() {
     }
 }
 
-// Bugs that really happened elsewhere
+// Bugs of other parkers
 
-/// rust-lang/rust#53366, #54174, #99587: *every* unpark, also one that finds the token there, publishes what came
-/// before it. On x86 the hardware orders more than it must; this has teeth under Miri, ThreadSanitizer and on ARM.
+/// rust-lang/rust#53366, #54174, #99587: *every* unpark happens before the park that takes the token, even if the token
+/// was already set. x86 hides a missing ordering; Miri, ThreadSanitizer and ARM can show it.
 pub fn every_unpark_publishes<W: Slow>() {
     struct Plain(UnsafeCell<u32>);
-    // SAFETY: Each is written by one thread before its unpark, and read after the park that this unpark comes before.
+    // SAFETY: Each is written by one thread before its unpark, and read after the park that takes the token.
     unsafe impl Sync for Plain {}
 
     for round in 0..rounds(200) {
@@ -435,7 +435,7 @@ pub fn every_unpark_publishes<W: Slow>() {
                 // SAFETY: See above.
                 unsafe { *data[number].0.get() = round + 1 };
                 parker.unpark();
-                // Relaxed: it must tell that all have unparked without ordering anything itself.
+                // Relaxed: it counts the unparks, and must not order anything itself.
                 unparked.fetch_add(1, Relaxed);
             }
         });
@@ -447,7 +447,7 @@ pub fn every_unpark_publishes<W: Slow>() {
     }
 }
 
-/// rust-lang/rust#114591: a parker that was reset by a plain store, at a timeout, lost the unpark that came just then.
+/// rust-lang/rust#114591: a plain store reset the parker at a timeout, and lost a concurrent unpark.
 pub fn a_timeout_loses_no_token<W: Slow>() {
     let (parker, unparker) = pair::<W>();
     let taken = Arc::new(AtomicUsize::new(0));
@@ -468,8 +468,8 @@ pub fn a_timeout_loses_no_token<W: Slow>() {
     home(sleeper);
 }
 
-/// rust-lang/rust#98498, #55005, crossbeam-rs/crossbeam#146, RUSTSEC-2026-0005: the sleeper, once released, frees the
-/// parker while `unpark` still uses it. Meant for Miri, valgrind and the sanitizers too.
+/// rust-lang/rust#98498, #55005, crossbeam-rs/crossbeam#146, RUSTSEC-2026-0005: the released sleeper frees the
+/// parker while `unpark` still uses it. Miri, valgrind and the sanitizers detect this too.
 pub fn the_sleeper_may_drop_the_parker_at_once<W: Slow>() {
     for _ in 0..rounds(300) {
         let (parker, unparker) = pair::<W>();
@@ -511,7 +511,7 @@ pub fn parks_in_a_destructor_of_a_thread_local<W: Slow>() {
         let at_end = AtEnd(parker.clone());
         move || {
             LAST.with(|last| *last.borrow_mut() = Some(Box::new(at_end)));
-            // So that what the slow path keeps in thread-locals was made after ours, and is gone before.
+            // The slow path creates its thread-locals after `LAST`, so they are destroyed before it.
             pair::<W>().0.park_timeout(MOMENT)
         }
     });
@@ -528,11 +528,11 @@ pub fn the_tokens_add_up<W: Slow>() {
     assert!(tally.taken > 0);
 }
 
-pub fn thieves_make_nobody_lost<W: Slow>() {
+pub fn thieves_lose_no_sleeper<W: Slow>() {
     crate::stress::thieves::<W>(rounds(1_500));
 }
 
-pub fn a_stolen_token_leaves_nobody_behind<W: Slow>() {
+pub fn a_stolen_token_loses_no_sleeper<W: Slow>() {
     crate::stress::stolen::<W>(rounds(1_000));
 }
 

@@ -1,6 +1,6 @@
-//! What the tests share: waiting for events, and slow paths that are wrong in every way the contract allows.
+//! Shared by the tests: waiting for events, and slow paths that misbehave in every way that the contract allows.
 //!
-//! `examples/soak.rs` includes this file too, so it knows nothing of the test harness.
+//! `examples/soak.rs` includes this file too, so it does not use the test harness.
 
 use atomic_parker::wait::{self, Key, Sleeper, Wait};
 use atomic_parker::{AtomicParker, Parker, Unparker};
@@ -11,32 +11,32 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// A slow path that the suite can be stamped out for.
+/// A slow path that the suite can run on.
 pub trait Slow: Wait + Default + Send + Sync + UnwindSafe + RefUnwindSafe + 'static {}
 
 impl<W: Wait + Default + Send + Sync + UnwindSafe + RefUnwindSafe + 'static> Slow for W {}
 
-/// How long an event may take before a test calls it lost. Only a broken parker, or a stopped machine, gets there.
+/// The time after which `until` panics. Only a broken parker or a stopped machine takes so long.
 const LOST: Duration = Duration::from_secs(180);
 
-/// Waits until an event is seen; panics if it never comes.
+/// Waits until `event` returns true. Panics after `LOST`.
 #[track_caller]
 pub fn until(mut event: impl FnMut() -> bool) {
     let start = Instant::now();
     while !event() {
-        assert!(start.elapsed() < LOST, "what the test waits for does not come: a thread is lost");
+        assert!(start.elapsed() < LOST, "the awaited event does not come: a thread is lost");
         thread::yield_now();
     }
 }
 
-/// Waits until a thread comes home; panics if it never does, or if it panicked.
+/// Joins a thread. Panics if the thread panicked, or does not end within `LOST`.
 #[track_caller]
 pub fn home<T>(thread: JoinHandle<T>) -> T {
     until(|| thread.is_finished());
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Starts `count` threads, each of which knows its number.
+/// Starts `count` threads, and passes each its number.
 pub fn threads<T: Send + 'static>(
     count: usize,
     body: impl Fn(usize) -> T + Send + Sync + 'static,
@@ -51,7 +51,7 @@ pub fn threads<T: Send + 'static>(
     threads.into_iter()
 }
 
-/// How many rounds to do where a test usually does `usual`: fewer under Miri, more or fewer by `ATOMIC_PARKER_STRESS`.
+/// The number of rounds for a test: `usual`, times `ATOMIC_PARKER_STRESS`, and fewer under Miri.
 pub fn rounds(usual: u32) -> u32 {
     let usual = if cfg!(miri) { f64::from(usual) / 100.0 } else { f64::from(usual) };
     let factor = std::env::var("ATOMIC_PARKER_STRESS").map_or(1.0, |factor| {
@@ -60,7 +60,7 @@ pub fn rounds(usual: u32) -> u32 {
     (usual * factor).ceil().max(1.0) as u32
 }
 
-/// The last point in time that the clock of this machine can express, or close to it.
+/// An `Instant` close to the last one that the system can represent.
 pub fn end_of_time() -> Instant {
     let mut end = Instant::now();
     let mut step = Duration::MAX;
@@ -80,10 +80,10 @@ pub fn pair<W: Slow>() -> (Parker<W>, Unparker<W>) {
     (parker, unparker)
 }
 
-/// A number below `bound`, by a generator that each thread has for itself.
+/// A random number below `bound`. Each thread has its own generator.
 pub fn random(bound: u32) -> u32 {
     static SEED: AtomicUsize = AtomicUsize::new(1);
-    // Without a destructor, so that it works in the destructors of other thread-locals.
+    // No destructor, so that it works in the destructors of other thread-locals.
     thread_local!(static STATE: Cell<u64> = const { Cell::new(0) });
     STATE.with(|state| {
         let mut next = match state.get() {
@@ -98,7 +98,7 @@ pub fn random(bound: u32) -> u32 {
     })
 }
 
-/// Loses time, or does not.
+/// Sleeps, yields, spins or does nothing, at random.
 pub fn stumble() {
     match random(16) {
         0 => thread::sleep(Duration::from_micros(random(100).into())),
@@ -108,7 +108,7 @@ pub fn stumble() {
     }
 }
 
-/// Injects faults: delays around each step, returns without any sleep, early returns of which nobody is told.
+/// Injects faults: delays around each step, returns without a sleep, and early returns.
 #[derive(Default)]
 pub struct Faulty<W> {
     inner: W,
@@ -135,8 +135,8 @@ impl<W: Wait> Wait for Faulty<W> {
     }
 }
 
-/// As a user's event loop would do it: a wake sticks until a sleep has used it up. Knows nothing of other sleepers, so
-/// it never leaves, and never looks whether it should sleep at all.
+/// As a user's event loop: a wake stays set until a sleep consumes it. It does not count its sleepers, so it never
+/// calls `leave`. It does not check the state before it sleeps.
 #[derive(Default)]
 pub struct Sticky {
     woken: Mutex<bool>,
@@ -159,7 +159,7 @@ impl Wait for Sticky {
     }
 }
 
-/// Sleeps for a moment at most, whatever it is told: returns early, again and again, and needs no wake.
+/// Sleeps for at most 200 µs: always returns early, and needs no wake.
 #[derive(Default)]
 pub struct Nap;
 
@@ -172,7 +172,7 @@ impl Wait for Nap {
     fn wake(&self, _: Key<'_>) {}
 }
 
-/// What a [`Counting`] slow path has seen.
+/// The calls of a [`Counting`] slow path.
 #[derive(Default)]
 pub struct Counts {
     waits: AtomicUsize,
@@ -189,7 +189,7 @@ impl Counts {
         self.wakes.load(SeqCst)
     }
 
-    /// How many threads are inside `wait` at this moment.
+    /// The number of threads that are inside `wait` now.
     pub fn inside(&self) -> usize {
         self.inside.load(SeqCst)
     }

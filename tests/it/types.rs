@@ -1,4 +1,4 @@
-//! Sizes, auto traits, `const` and `Debug`: what a change could break without any code that fails.
+//! Sizes, auto traits, `const` and `Debug`: properties that a change could break while all other tests pass.
 
 use crate::support::{home, until};
 use atomic_parker::wait::{self, Key, Sleeper, Wait};
@@ -8,7 +8,7 @@ use std::mem::size_of;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::thread;
 
-/// Says at run time whether a type has a trait: an inherent function is found before that of the trait `Lacks`.
+/// Whether a type has a trait: an inherent constant takes precedence over the one of the trait `Lacks`.
 macro_rules! has {
     ($type:ty: $($bound:tt)+) => {{
         struct Asked<T: ?Sized>(std::marker::PhantomData<T>);
@@ -35,21 +35,21 @@ macro_rules! auto_traits {
 /// A slow path that has none of these traits.
 struct Local(#[allow(dead_code)] *const Cell<()>);
 
-/// One that may move to another thread and not be shared.
+/// A slow path that is `Send` and not `Sync`.
 struct Movable(#[allow(dead_code)] Cell<()>);
 
 #[test]
 fn auto_traits() {
     let all = [true; 4];
     assert_eq!(auto_traits!(AtomicParker), all);
-    assert_eq!(auto_traits!(Parker), [true, false, true, true], "only its owner parks");
+    assert_eq!(auto_traits!(Parker), [true, false, true, true], "only the owner parks");
     assert_eq!(auto_traits!(Unparker), all);
     assert_eq!(auto_traits!(wait::Condvar), all);
     assert_eq!(auto_traits!(ParkState), all);
     assert_eq!(auto_traits!(Spin), all);
     assert_eq!(auto_traits!(TimedOut), all);
     assert_eq!(auto_traits!(Key<'static>), all);
-    assert!(!has!(Sleeper<'static>: Sync), "one sleep of one thread");
+    assert!(!has!(Sleeper<'static>: Sync), "belongs to one sleeping thread");
     assert!(has!(dyn Wait: Wait), "object safe");
     assert!(has!(Unparker: Clone) && !has!(Parker: Clone) && !has!(AtomicParker: Clone));
 }
@@ -72,7 +72,7 @@ fn auto_traits_with_parking_lot() {
     assert_eq!(auto_traits!(Unparker<wait::ParkingLot>), [true; 4]);
 }
 
-/// The handles share the slow path among threads, so they must not go where it must not.
+/// The handles share the slow path among threads, so they require its `Send` and `Sync`.
 #[test]
 fn auto_traits_follow_the_slow_path() {
     assert_eq!(auto_traits!(AtomicParker<Local>)[..2], [false, false]);

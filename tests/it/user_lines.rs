@@ -1,5 +1,5 @@
-//! Lines as users of std, crossbeam, `parking`, pollster and of the document write them. Each must compile as it stands,
-//! without an annotation that only a test would have.
+//! Code as users of std, crossbeam, `parking`, pollster and the document write it. It must compile without further type
+//! annotations.
 
 #![allow(clippy::unused_unit)]
 
@@ -48,7 +48,7 @@ mod pairs {
     }
 
     #[test]
-    fn many_of_them() {
+    fn many_pairs() {
         let parkers: Vec<_> = (0..4).map(|_| Parker::new()).collect();
         let unparkers: Vec<_> = parkers.iter().map(|p| p.unparker()).collect();
         let (more, handles): (Vec<_>, Vec<_>) = (0..4).map(|_| pair()).unzip();
@@ -104,7 +104,7 @@ mod pairs {
         }
         let parker = Parker::new();
         let unparker = parker.unparker();
-        // With a semicolon where the closure returns nothing: `unpark` returns a `bool`.
+        // Needs a semicolon, as the closure returns nothing and `unpark` returns a `bool`.
         notify(move || {
             unparker.unpark();
         });
@@ -160,7 +160,7 @@ mod slow_paths {
     use std::thread;
     use std::time::Duration;
 
-    /// Generic code, as a runtime writes it that leaves the slow path to its user.
+    /// A runtime that is generic over the slow path.
     struct Runtime<W: Wait> {
         parker: Parker<W>,
         unparkers: Vec<Unparker<W>>,
@@ -198,7 +198,7 @@ mod slow_paths {
         }
     }
 
-    /// An event loop of the user's own.
+    /// A user's event loop.
     #[derive(Default)]
     struct EventLoop {
         served: Mutex<HashSet<usize>>,
@@ -237,7 +237,7 @@ mod slow_paths {
     }
 
     #[test]
-    fn the_slow_path_is_at_hand() {
+    fn wait_returns_the_slow_path() {
         let event_loop = Arc::new(EventLoop::default());
         let parker = Parker::with_wait(event_loop.clone());
         let unparker = parker.unparker();
@@ -347,7 +347,7 @@ mod moving_over {
         }
 
         #[test]
-        fn or_stands_in_a_thread_local() {
+        fn the_parker_is_in_a_thread_local() {
             thread_local!(static PARKER: Parker = Parker::new());
             fn park() {
                 PARKER.with(|parker| parker.park());
@@ -397,7 +397,7 @@ mod moving_over {
         }
 
         #[test]
-        fn what_does_not() {
+        fn what_stays_the_same() {
             let p = Parker::new();
             let u = p.unparker().clone();
             std::thread::spawn(move || {
@@ -410,7 +410,7 @@ mod moving_over {
         }
     }
 
-    /// As in `parking`: a crate of that name, so that code with this `use` compiles.
+    /// Stands for a crate `parking`, so that its users' imports compile.
     mod parking {
         pub use atomic_parker::{pair, Parker, Unparker};
     }
@@ -445,7 +445,7 @@ mod moving_over {
 
         #[test]
         fn the_function_stays() {
-            // `FutureExt::block_on` and `#[pollster::main]` have no counterpart: this is what they become.
+            // Replaces `FutureExt::block_on` and `#[pollster::main]`, which have no counterpart.
             let value = pollster::block_on(async { 1 + 2 });
             assert_eq!(value, 3);
         }

@@ -1,4 +1,4 @@
-//! Slow paths that users could write, and that behave badly: they return early, panic, or take their time.
+//! Slow paths that a user could write, and that misbehave: they return early, panic, or are slow.
 
 use crate::support::{home, pair, until, Counting, Nap, Slow, Sticky};
 use atomic_parker::wait::{self, Key, Sleeper, Wait};
@@ -10,10 +10,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// `parking`'s timed wait waited once, and took an early return of the condition variable for the end of time.
+/// `parking`'s timed wait treated an early return of the condition variable as a timeout.
 #[test]
-fn a_wait_that_returns_at_once_is_no_timeout() {
-    /// Returns at once, always, and counts.
+fn an_early_return_of_wait_is_no_timeout() {
+    /// Always returns at once, and counts.
     #[derive(Default)]
     struct AtOnce(Arc<Counter>);
     type Counter = std::sync::atomic::AtomicUsize;
@@ -30,7 +30,7 @@ fn a_wait_that_returns_at_once_is_no_timeout() {
     let returned = Arc::<Counter>::default();
     let parker = Parker::with_wait(AtOnce(returned.clone()));
     let timeout = Duration::from_millis(20);
-    // Until it has returned early several times within one park, which a stall of the machine could prevent.
+    // Repeated until `wait` returned early several times within one park: a stall can prevent that.
     until(|| {
         let (before, deadline) = (returned.load(SeqCst), Instant::now() + timeout);
         assert!(!parker.park_timeout(timeout));
@@ -49,13 +49,13 @@ fn a_wait_that_returns_at_once_is_no_timeout() {
 
 #[test]
 fn a_token_that_comes_with_the_deadline_wins() {
-    /// Gives itself the token after the deadline has passed, and then returns.
+    /// Calls `unpark` after the deadline has passed, and then returns.
     #[derive(Default)]
     struct TooLate<W>(W, Arc<OnceLock<Arc<dyn Fn() + Send + Sync>>>);
 
     impl<W: Wait> Wait for TooLate<W> {
         fn wait(&self, sleeper: &Sleeper<'_>) {
-            // By the time this is back, the deadline has passed. Condvar has left by then, and Nap has not.
+            // Until the deadline has passed. `Condvar` has called `leave` by then, and `Nap` has not.
             until(|| {
                 self.0.wait(sleeper);
                 sleeper.timeout() == Some(Duration::ZERO)
@@ -75,7 +75,7 @@ fn a_token_that_comes_with_the_deadline_wins() {
         let unpark = move || assert!(weak.upgrade().unwrap().unpark());
         assert!(late.set(Arc::new(unpark)).is_ok());
         for _ in 0..3 {
-            // Again, if a stall let the deadline pass before the sleep began: then there is no token either.
+            // Repeated if a stall let the deadline pass before the sleep: then no token was set.
             let taken = |taken: bool| {
                 assert_eq!(parker.state(), ParkState::Empty, "a token was set and not taken");
                 taken
@@ -106,7 +106,7 @@ fn panic_if_armed(place: Panic) {
     ARMED.with(|armed| {
         if armed.get() == Some(place) {
             armed.set(None);
-            // Without the message that the hook would print.
+            // Prints no message.
             std::panic::resume_unwind(Box::new("as armed"));
         }
     });
@@ -128,7 +128,7 @@ impl<W: Wait> Wait for Panicky<W> {
     }
 }
 
-/// Runs `park` so that its slow path panics, and says whether it did.
+/// Runs `park` with a slow path that panics. Returns whether it panicked.
 fn panics<T>(place: Panic, park: impl FnOnce() -> T) -> bool {
     ARMED.with(|armed| armed.set(Some(place)));
     let panicked = catch_unwind(AssertUnwindSafe(park)).is_err();
@@ -140,17 +140,17 @@ fn usable_after_a_panic_in_wait<W: Slow>() {
     let (parker, unparker) = pair::<Panicky<W>>();
     for _ in 0..3 {
         assert!(panics(Panic::BeforeWait, || parker.park()));
-        assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps");
-        // Again, if a stall let the deadline pass before the sleep began.
+        assert_eq!(parker.state(), ParkState::Empty, "no thread sleeps");
+        // Repeated if a stall let the deadline pass before the sleep.
         until(|| panics(Panic::AfterWait, || parker.park_timeout(Duration::from_millis(1))));
-        assert_eq!(parker.state(), ParkState::Empty, "nobody sleeps");
+        assert_eq!(parker.state(), ParkState::Empty, "no thread sleeps");
         assert!(!parker.park_timeout(Duration::from_millis(1)));
         assert_eq!(unparker.notify(), ParkState::Empty);
         parker.park();
     }
 }
 
-/// The token came while the thread slept, and then its slow path panicked: nobody has had the token yet.
+/// The token was set during the sleep, and then the slow path panicked: no park has taken the token.
 fn a_panic_in_wait_keeps_the_token<W: Slow>() {
     let (mut parker, unparker) = pair::<Panicky<W>>();
     for _ in 0..10 {
@@ -176,11 +176,11 @@ fn a_panic_in_wait_loses_no_other_sleeper<W: Slow>() {
         until(|| parker.state() == ParkState::Parked);
         let unlucky = thread::spawn({
             let parker = parker.clone();
-            // Again, if a stall let the deadline pass before the sleep began.
+            // Repeated if a stall let the deadline pass before the sleep.
             move || until(|| panics(place, || parker.park_timeout(Duration::from_millis(2))))
         });
         home(unlucky);
-        // The panic cleared PARKED; whoever still sleeps was told, and puts it back.
+        // The panic cleared PARKED and woke the other sleeper, which restores PARKED.
         until(|| parker.state() == ParkState::Parked);
         assert_eq!(parker.notify(), ParkState::Parked);
         home(patient);
@@ -188,7 +188,7 @@ fn a_panic_in_wait_loses_no_other_sleeper<W: Slow>() {
     }
 }
 
-/// The one token may wake the sleeper that panics; then it must go on to the other.
+/// The token may wake the sleeper that panics. Then the other sleeper must get it.
 fn a_panic_in_wait_passes_the_token_on<W: Slow>() {
     for _ in 0..20 {
         let parker = Arc::new(AtomicParker::with_wait(Panicky::<W>::default()));
@@ -207,25 +207,25 @@ fn a_panic_in_wait_passes_the_token_on<W: Slow>() {
         until(|| parker.state() == ParkState::Parked);
         assert!(parker.unpark());
         if home(unlucky) {
-            // It found the token before it slept, and so did not panic. That token is used up.
+            // It took the token before it slept, so it did not panic.
             parker.unpark();
         }
         home(patient);
     }
 }
 
-/// A panic in `wake` reaches the one who unparks. The token is set by then, and found when the sleep ends.
+/// A panic in `wake` reaches the caller of `unpark`. The token is set before, and the sleeper finds it at its deadline.
 fn a_panic_in_wake_loses_no_token<W: Slow>() {
     let parker = Arc::new(AtomicParker::with_wait(Panicky::<W>::default()));
     let sleeper = thread::spawn({
         let parker = parker.clone();
         move || parker.park_timeout(Duration::from_millis(50))
     });
-    // If the sleep is over before the unpark, nobody is woken and nothing panics.
+    // If the sleep ends before the unpark, `wake` is not called and nothing panics.
     until(|| parker.state() == ParkState::Parked || sleeper.is_finished());
     panics(Panic::Wake, || parker.unpark());
     let taken = home(sleeper);
-    assert!(taken != parker.try_park(), "the token is taken or there");
+    assert!(taken != parker.try_park(), "the token is either taken or still set");
     assert_eq!(parker.unpark() as usize + usize::from(parker.park_timeout(Duration::ZERO)), 2, "usable");
 }
 
@@ -261,9 +261,8 @@ panics_on! {
     nap: crate::support::Nap;
 }
 
-/// As `the_sleeper_may_drop_the_parker_at_once`, for rust-lang/rust#98498 and its like, but with the order of events
-/// held fast. The waker is still inside
-/// `wake` when the sleeper has long dropped the parker.
+/// As `the_sleeper_may_drop_the_parker_at_once`, with a fixed order of events: the sleeper drops the parker while the
+/// waker is inside `wake`. See rust-lang/rust#98498.
 #[test]
 fn the_handle_keeps_the_parker_alive_until_unpark_returns() {
     #[derive(Default)]
@@ -282,7 +281,7 @@ fn the_handle_keeps_the_parker_alive_until_unpark_returns() {
         fn wake(&self, key: Key<'_>) {
             self.0.wake(key);
             until(|| self.1.parker_dropped.load(SeqCst));
-            assert!(!self.1.freed.load(SeqCst), "freed under the waker's feet");
+            assert!(!self.1.freed.load(SeqCst), "freed while the waker uses it");
             self.0.wake(key);
         }
     }
@@ -312,7 +311,7 @@ fn the_handle_keeps_the_parker_alive_until_unpark_returns() {
     assert!(events.freed.load(SeqCst));
 }
 
-/// A slow path that serves many parkers is told which one: the same key at every step, another for another parker.
+/// A slow path of several parkers gets a key: always the same for one parker, and a different one for each parker.
 #[test]
 fn a_key_stands_for_one_parker() {
     #[derive(Default)]
@@ -355,7 +354,7 @@ fn a_key_stands_for_one_parker() {
 }
 
 #[test]
-fn an_arc_of_a_slow_path_is_one() {
+fn an_arc_of_a_slow_path_is_a_slow_path() {
     let (wait, counts) = Counting::<wait::Condvar>::new();
     let wait = Arc::new(wait);
     let parker = Parker::with_wait(wait.clone());

@@ -1,7 +1,7 @@
-//! `will_wake`: two wakers of one parker know each other, wherever they were made, with and without optimization.
+//! `will_wake` holds for any two wakers of one parker, wherever they were made, with and without optimization.
 //!
-//! The functions below are in several modules, some of them inlined and some not, so that an optimized build spreads
-//! them over its code units.
+//! The functions below are in several modules, some inlined and some not, so that an optimized build places them in
+//! several codegen units.
 
 use crate::support::Sticky;
 use atomic_parker::wait::{Condvar, Wait};
@@ -46,7 +46,7 @@ fn clone(waker: &Waker) -> Waker {
 }
 
 #[track_caller]
-fn know_each_other(wakers: &[Waker], stranger: &Waker) {
+fn assert_all_equal(wakers: &[Waker], stranger: &Waker) {
     for one in wakers {
         for other in wakers {
             assert!(one.will_wake(other) && other.will_wake(one));
@@ -71,15 +71,15 @@ fn of_a_parker<W: Wait + Default + Send + Sync + 'static>() {
         here::waker(parker.unparker()),
         there::waker(parker.unparker()),
     ];
-    know_each_other(&wakers, &there::waker(new().unparker()));
+    assert_all_equal(&wakers, &there::waker(new().unparker()));
 }
 
 fn of_a_static<W: Wait + Send + Sync + 'static>(parker: &'static AtomicParker<W>, other: &'static AtomicParker<W>) {
     let wakers = [parker.waker(), here::static_waker(parker), there::static_waker(parker)];
-    know_each_other(&wakers, &other.waker());
+    assert_all_equal(&wakers, &other.waker());
 }
 
-macro_rules! wakers_know_each_other {
+macro_rules! wakers_of_one_parker_are_equal {
     ($($(#[$meta:meta])* $test:ident: $wait:ty;)*) => {$(
         $(#[$meta])*
         #[test]
@@ -92,7 +92,7 @@ macro_rules! wakers_know_each_other {
     )*};
 }
 
-wakers_know_each_other! {
+wakers_of_one_parker_are_equal! {
     condvar: Condvar;
     #[cfg(all(feature = "futex", target_os = "linux"))]
     futex: atomic_parker::wait::Futex;

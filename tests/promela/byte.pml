@@ -1,18 +1,18 @@
 /*
- * The byte of src/state.rs with three sleepers and three tokens, deadlines and returns without a reason included.
+ * The byte of src/state.rs with three sleepers and three tokens, deadlines and spurious returns included.
  *
  *   tests/promela.sh byte
  *
  * One statement, or one `atomic`, is one step of the program: an operation on the byte, on a counter of the slow path,
- * or on a lock. Spin goes through all orders of these steps. It knows no weak memory: that is for tests/loom.rs.
+ * or on a lock. Spin goes through all orders of these steps, without weak memory: see tests/loom.rs for that.
  *
- * -DKNOWS      a slow path that knows which others sleep, and calls `leave` under its lock: wait/condvar.rs
- * (without)    one that does not know, as wait/futex.rs: no more than the contract of `Wait`, by which a wake that comes
- *              after "still parked?" turned false is not missed; its event count is for tests/loom.rs
+ * -DKNOWS      a slow path that counts its sleepers, and calls `leave` under its lock: wait/condvar.rs
+ * (without)    a slow path that does not, as wait/futex.rs. It keeps to the contract of `Wait`: a wake that comes after
+ *              the check of `still_parked` is not missed. The event count of wait/futex.rs is in tests/loom.rs.
  *
- * Claims: the invariant of src/state.rs in every state. When nothing can move any more: each token that was newly set
- * was taken once or is there, no thread sleeps beside a token, no PARKED is left behind. A park without a deadline
- * returns with the token only.
+ * Claims: the invariant of src/state.rs in every state. In a final state: each token that was newly set was taken once
+ * or is still set, no thread sleeps while the token is set, and PARKED is set only while a thread sleeps. A park
+ * without a deadline returns with the token only.
  *
  * Negative controls: -DLEAVE_FORGETS (with KNOWS), -DNO_PASS_ON (without KNOWS), -DTAKE_IN_TWO (both).
  */
@@ -31,14 +31,14 @@ byte newly_set, taken, home;
 
 /* Wakes that an unparker, or a sleeper that passes one on, owes and has not sent. */
 byte owed;
-/* A sleeper that a wake reached, or that came back without one, and that has not been through the byte since. */
+/* A sleeper that was woken or returned spuriously, and has not accessed the byte since. */
 bool will_look[SLEEPERS];
 
-/* What the slow path keeps, and the threads that the kernel has put to sleep. */
+/* The state of the slow path, and the threads that sleep in the kernel. */
 bool locked;
 byte inside;
 bool asleep[SLEEPERS];
-/* How often a thread comes back without a reason, all together. */
+/* The number of spurious returns, of all threads together. */
 byte early_returns = 1;
 
 #define some_sleep (asleep[0] || asleep[1] || asleep[2])
@@ -47,7 +47,7 @@ byte early_returns = 1;
 #define lock() atomic { !locked -> locked = true }
 #define unlock() locked = false
 
-/* `Wait::wake`, which the caller has counted in `owed`. Of several threads the kernel wakes any. */
+/* `Wait::wake`, which the caller has counted in `owed`. The kernel wakes any one of the threads. */
 inline wake() {
 #ifdef KNOWS
     lock();
@@ -64,7 +64,7 @@ inline wake() {
     }
 }
 
-/* Ends when a wake has come; an early return and the deadline need none. */
+/* Ends by a wake, by a spurious return or at the deadline. */
 inline sleep_in_kernel() {
     skip;
 end_asleep:
@@ -82,7 +82,7 @@ inline read_clock() {
     fi
 }
 
-/* `State::leave`, with what it leaves behind if others sleep, and then `also`, in one step. */
+/* The state that `State::leave` stores. */
 #ifdef LEAVE_FORGETS
 #define left_behind(others) EMPTY
 #else
@@ -211,13 +211,13 @@ proctype unparker() {
     fi
 }
 
-/* While a thread sleeps, the state is PARKED, or a wake is on its way to a sleeper that will look again. */
+/* While a thread sleeps, the state is PARKED, or a sleeper is about to get a wake or to check the state. */
 active proctype the_invariant() {
 end:
     atomic { some_sleep && state != PARKED && owed == 0 && !some_will_look -> assert(false) }
 }
 
-/* When nothing else can move. */
+/* In a final state. */
 active proctype at_rest() {
     timeout;
     assert(newly_set == taken + (state == NOTIFIED));
@@ -228,7 +228,7 @@ active proctype at_rest() {
 
 init {
     atomic {
-        /* Any of them may have a deadline; they are equals otherwise. */
+        /* Zero to three of the sleepers have a deadline. They do not differ otherwise. */
         if
         :: run sleeper(0, false); run sleeper(1, false); run sleeper(2, false)
         :: run sleeper(0, true); run sleeper(1, false); run sleeper(2, false)

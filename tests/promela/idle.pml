@@ -3,17 +3,17 @@
  *
  *   tests/promela.sh idle
  *
- * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a look at the
- * queues, or a step of a parker, which stands here as its token. Spin goes through all orders of these steps. It knows no
- * weak memory, so the fences of the program are nothing here: that they suffice is for tests/loom_idle.rs.
+ * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a call of
+ * `find`, or a step of a parker, which is its token here. Spin goes through all orders of these steps, without weak
+ * memory, so the model has no fences: tests/loom_idle.rs checks them.
  *
- * A worker that takes a task stays in it until all are taken. So a worker that sleeps while a task waits is a hang.
+ * A task does not end until all are taken. So a worker that sleeps while a task waits is a hang.
  *
- * Claims: no worker sleeps at the end while a task waits. OWED is set only while somebody searches. When nothing can move
- * any more, all workers are counted as idle, and no search is left over.
+ * Claims: no worker sleeps at the end while a task waits. OWED is set only while a worker searches. In a final state, all
+ * workers are counted as idle, and no search is counted.
  *
- * One caller announces the tasks, one after the other. Larger, and not in the script: -DCALLERS=2 or 3, which announce at
- * once, and -DBATCH, one caller with `wake`.
+ * One caller announces the tasks, one after the other. The script does not run the larger models: -DCALLERS=2 or 3, for
+ * concurrent callers, and -DBATCH, one caller with `wake`.
  *
  * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED.
  */
@@ -30,21 +30,21 @@ byte idle, searches;
 bool owed;
 bool asleep[3];
 
-/* The tasks that wait in the queue, and that were taken; the tokens of the parkers. */
+/* The number of tasks in the queue, and of taken tasks; the tokens of the parkers. */
 byte tasks, taken;
 bool token[3];
 
 #define some_asleep (asleep[0] || asleep[1] || asleep[2])
-#define NOBODY 3
+#define NONE 3
 
-/* `take_lowest`, of one word. */
+/* `take_lowest` on one word. */
 inline take_lowest() {
     atomic {
         if
-        :: asleep[0] -> asleep[0] = false; who = 0
-        :: !asleep[0] && asleep[1] -> asleep[1] = false; who = 1
-        :: !asleep[0] && !asleep[1] && asleep[2] -> asleep[2] = false; who = 2
-        :: !some_asleep -> who = NOBODY
+        :: asleep[0] -> asleep[0] = false; chosen = 0
+        :: !asleep[0] && asleep[1] -> asleep[1] = false; chosen = 1
+        :: !asleep[0] && !asleep[1] && asleep[2] -> asleep[2] = false; chosen = 2
+        :: !some_asleep -> chosen = NONE
         fi
     }
 }
@@ -54,7 +54,7 @@ inline send() {
     do
     :: take_lowest();
         if
-        :: who < NOBODY -> token[who] = true; who = NOBODY; break
+        :: chosen < NONE -> token[chosen] = true; chosen = NONE; break
         :: else
         fi;
         atomic {
@@ -108,7 +108,7 @@ inline look() {
 #define SEARCHING 2
 
 proctype worker(byte me; bool deadline) {
-    byte who = NOBODY;
+    byte chosen = NONE;
     bool found, again, sends, mine, expired, searching, claimed;
 
 from_the_start:
@@ -233,7 +233,7 @@ end_in_a_task:
 }
 
 proctype caller(byte work) {
-    byte who = NOBODY;
+    byte chosen = NONE;
     bool again, sends;
 #ifdef BATCH
     tasks = tasks + work;
@@ -260,7 +260,7 @@ end:
     }
 }
 
-/* No worker sleeps while work waits. */
+/* In a final state, all tasks have run and all workers sleep. */
 active proctype at_rest() {
     timeout;
     assert(tasks == 0 && taken == TASKS);
@@ -269,7 +269,7 @@ active proctype at_rest() {
 
 init {
     atomic {
-        /* Whose deadline comes: the worker that is claimed first, second, last, or nobody's. */
+        /* No worker, or one of the three, has a deadline. */
         if
         :: run worker(0, false); run worker(1, false); run worker(2, false)
         :: run worker(0, true); run worker(1, false); run worker(2, false)

@@ -25,10 +25,10 @@ mutant "a worker that times out keeps its search" idle/worker.rs \
     '/if let Some(end) = end.or/,/return end/s/stay.leave();/stay.standing = Standing::Busy;/'
 mutant "a worker that times out was never claimed" idle/worker.rs \
     's/if end.is_some() && !stay.retract()/if end.is_some() \&\& (!stay.retract() || true)/'
-mutant "a busy worker is all that wake_worker asks for" idle/word.rs \
+mutant "wake_worker announces nothing if the worker is busy" idle/word.rs \
     's/return (false, self.request());/return (false, None);/'
-mutant "close wakes nobody" idle/mod.rs '/pub fn close/,/^    }/s/if !self.shared.word.nobody_idle()/if false/'
+mutant "close wakes no worker" idle/mod.rs '/pub fn close/,/^    }/s/if !self.shared.word.nobody_idle()/if false/'
 mutant "a waiter within a task ends at close" idle/worker.rs \
     's/self.run(Ends::WithWork, || None, &mut find)/self.run(Ends::AtClose, || None, \&mut find)/'
-mutant "the deadline is asked once" idle/worker.rs \
+mutant "the deadline closure is called once" idle/worker.rs \
     's/let mut expired = false;/let mut expired = false; let once = deadline();/; s/self.park(self.call(&mut deadline))/self.park(once)/'

@@ -16,39 +16,39 @@ mutant "abandon does nothing" state.rs 's/let _ = self.0.compare_exchange(PARKED
 
 mutant "no wake" atomic_parker.rs 's/if replaced == ParkState::Parked {/if false {/'
 mutant "a panic passes no wake on" atomic_parker.rs 's/let _ = catch_unwind(.*//'
-mutant "who leaves unknown others does not wake them" atomic_parker.rs \
+mutant "a leave that does not know the others wakes none" atomic_parker.rs \
     '/The slow path does not know who else sleeps/ { n; s/self.wake_sleeper();// }'
-mutant "who takes a late token wakes nobody" atomic_parker.rs 's/if owes_a_wake {/if false {/'
+mutant "a sleeper that takes a late token wakes no other" atomic_parker.rs 's/if owes_a_wake {/if false {/'
 mutant "a panic after leave loses the token" atomic_parker.rs 's/self.parker.state.notify();//'
-mutant "a panic in a wake that is sent on loses the token" atomic_parker.rs \
+mutant "a panic while passing a wake on loses the token" atomic_parker.rs \
     's/PassOn { parker: self, sleeper: None, sleepers }/()/'
 mutant "a timeout leaves PARKED" atomic_parker.rs 's/left().is_none() && (expired || /left().is_none() \&\& (/'
-mutant "everyone thinks to be alone" atomic_parker.rs 's/deadline, sleepers == Sleepers::One)/deadline, true)/'
+mutant "each sleeper counts as the only one" atomic_parker.rs 's/deadline, sleepers == Sleepers::One)/deadline, true)/'
 
 no_reason='!(sleeper.still_parked() \&\& \1)'
-mutant "sleeps without a look at the state" wait/condvar.rs \
+mutant "sleeps without a check of the state" wait/condvar.rs \
     "s/while sleeper.still_parked() && \(.*\) {/for turn in 0.. { if turn > 0 \&\& $no_reason { break; }/"
 mutant "wakes without the lock" wait/condvar.rs 's/drop(lock(&self.asleep));//'
 mutant "leaves outside the lock" wait/condvar.rs \
     's/sleeper.leave(\*asleep > 0);/let others = *asleep > 0; drop(asleep); sleeper.leave(others);/'
-mutant "sees nobody else" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(false)/'
-mutant "always sees others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(true)/'
+mutant "leave never reports others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(false)/'
+mutant "leave always reports others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(true)/'
 
-mutant "who wakes only looks for sleepers" wait/event_count.rs \
+mutant "the waker only loads the number of sleepers" wait/event_count.rs \
     's/self.sleepers.fetch_add(0, Ordering::Release) > 0/self.sleepers.load(Ordering::Acquire) > 0/'
 mutant "a wake is no event" wait/event_count.rs 's/self.events.fetch_add(1, /self.events.fetch_add(0, /'
 mutant "sleepers do not count" wait/event_count.rs 's/self.sleepers.fetch_add(1, /self.sleepers.fetch_add(0, /'
-mutant "sleeps without a look at the state" wait/futex.rs 's/if sleeper.still_parked() {/if true {/'
-mutant "wakes nobody" wait/futex.rs 's/if self.count.signal() {/if false {/'
+mutant "sleeps without a check of the state" wait/futex.rs 's/if sleeper.still_parked() {/if true {/'
+mutant "wake does nothing" wait/futex.rs 's/if self.count.signal() {/if false {/'
 
-mutant "sleeps without a look at the state" wait/parking_lot.rs 's/|| sleeper.still_parked()/|| true/'
-mutant "a timeout sees nobody else" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(false)/'
-mutant "a timeout always sees others" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(true)/'
-mutant "the woken one sees nobody else" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(false)/'
-# Not among them: a woken one that does not leave at all. The contract allows it, the parker sends the wake on then.
-mutant "the woken one always sees others" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(true)/'
+mutant "sleeps without a check of the state" wait/parking_lot.rs 's/|| sleeper.still_parked()/|| true/'
+mutant "a timeout never reports others" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(false)/'
+mutant "a timeout always reports others" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(true)/'
+mutant "a woken thread never reports others" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(false)/'
+# A woken thread that does not call `leave` is no mutant: the contract allows it, and the parker sends the wake on.
+mutant "a woken thread always reports others" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(true)/'
 
-# One of several parkers that share a slow path.
+# Several parkers that share a slow path.
 mutant "wakes one sleeper of any parker" wait/condvar.rs 's/if key.may_be_shared() {/if false {/'
 mutant "wakes one sleeper of any parker" wait/futex.rs 's/if key.may_be_shared() {/if false {/'
 mutant "a call within a poll takes the parker of the outer one" block_on.rs \

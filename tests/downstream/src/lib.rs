@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-/// All that a downstream crate has to do itself: its own locks and atomics have two homes.
+/// A downstream crate only has to select its own locks and atomics.
 pub mod sync {
     #[cfg(not(all(loom, feature = "loom")))]
     pub use std::{sync::Mutex, thread};
@@ -27,7 +27,7 @@ struct Shared {
 }
 
 struct Task {
-    /// Gone when it is done.
+    /// `None` when the job is done.
     job: Mutex<Option<Job>>,
     shared: Arc<Shared>,
 }
@@ -41,7 +41,7 @@ impl Wake for Task {
 }
 
 impl Task {
-    /// Returns whether the job is done now. It is not if it waits, or was done before.
+    /// Returns whether this poll finished the job.
     fn poll(self: Arc<Self>) -> bool {
         let waker = Waker::from(self.clone());
         let mut job = self.job.lock().unwrap();
@@ -53,7 +53,7 @@ impl Task {
     }
 }
 
-/// Gives work to the workers.
+/// Spawns jobs.
 #[derive(Clone)]
 pub struct Spawner(Arc<Shared>);
 
@@ -66,13 +66,13 @@ impl Spawner {
         self.0.ready.lock().unwrap().len()
     }
 
-    /// Ends the workers, once nothing is left to poll.
+    /// Ends the workers when no job is left to poll.
     pub fn close(&self) {
         self.0.idle.close();
     }
 }
 
-/// Runs what is spawned, on the thread that calls it.
+/// Runs jobs on the calling thread.
 pub struct Worker {
     worker: idle::Worker,
     shared: Arc<Shared>,
@@ -90,7 +90,7 @@ impl Worker {
         self.shared.ready.lock().unwrap().pop_front()
     }
 
-    /// Polls until the spawner is closed; returns how many jobs this worker finished.
+    /// Polls until the spawner is closed. Returns the number of jobs that this worker finished.
     pub fn run(&self) -> usize {
         let mut done = 0;
         while let Some(task) = self.worker.next(|| self.find()) {
@@ -99,7 +99,7 @@ impl Worker {
         done
     }
 
-    /// Polls until there was nothing to do for so long; returns how many jobs this worker finished.
+    /// Polls until it was idle for `patience`. Returns the number of jobs that this worker finished.
     pub fn run_until_idle(&self, patience: Duration) -> usize {
         let mut done = 0;
         while let Next::Work(task) = self.worker.next_timeout(patience, || self.find()) {
@@ -109,7 +109,7 @@ impl Worker {
     }
 }
 
-/// Something that happens once, for jobs to wait for.
+/// An event that happens once, and that jobs can wait for.
 #[derive(Clone, Default)]
 pub struct Event(Arc<Mutex<(bool, Option<Waker>)>>);
 

@@ -1,4 +1,4 @@
-//! The same tests on std, and under loom in every interleaving with up to two preemptions.
+//! The same tests on std, and under loom with every interleaving of up to two preemptions.
 
 use atomic_parker::AtomicParker;
 use downstream::sync::thread;
@@ -19,13 +19,13 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
     (0..100).for_each(|_| model());
 }
 
-/// On std, time passes by itself.
+/// Advances loom's clock. On std, time passes by itself.
 fn let_deadlines_pass() {
     #[cfg(all(loom, feature = "loom"))]
     atomic_parker::model::advance_clock();
 }
 
-/// Runs the first worker here and the others on threads of their own; returns how many jobs they finished together.
+/// Runs the first worker here and each other worker on a new thread. Returns the number of jobs that they finished.
 fn run(workers: Vec<Worker>) -> usize {
     let mut workers = workers.into_iter();
     let here = workers.next().unwrap();
@@ -33,7 +33,7 @@ fn run(workers: Vec<Worker>) -> usize {
     here.run() + others.into_iter().map(|worker| worker.join().unwrap()).sum::<usize>()
 }
 
-/// Counts down, and closes at zero.
+/// Counts jobs down, and closes the spawner at zero.
 #[derive(Clone)]
 struct CloseAfter(Arc<AtomicUsize>, Spawner);
 
@@ -49,7 +49,7 @@ impl CloseAfter {
     }
 }
 
-/// Each job blocks its worker until the other one runs. So no worker may sleep while a job is left.
+/// Each job blocks its worker until the other job runs. So no worker may sleep while a job is left.
 #[test]
 fn jobs_that_wait_for_each_other_both_run() {
     explore(|| {
@@ -71,7 +71,7 @@ fn jobs_that_wait_for_each_other_both_run() {
     });
 }
 
-/// A job that waits is woken by a thread outside.
+/// Another thread wakes a job that waits.
 #[test]
 fn no_wake_up_is_lost() {
     explore(|| {
@@ -91,9 +91,9 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// What was spawned before the end is run.
+/// A job that was spawned before `close` runs.
 #[test]
-fn the_end_loses_no_job() {
+fn close_loses_no_job() {
     explore(|| {
         let (spawner, workers) = executor(2);
         let outside = thread::spawn(move || {
@@ -105,9 +105,9 @@ fn the_end_loses_no_job() {
     });
 }
 
-/// A worker that was idle for too long leaves nothing half-done: the job is done or still in the queue.
+/// After a timeout, the job is either done or still in the queue.
 #[test]
-fn patience_ends() {
+fn a_timeout_loses_no_job() {
     explore(|| {
         let (spawner, workers) = executor(1);
         let outside = thread::spawn({
@@ -120,7 +120,7 @@ fn patience_ends() {
         let done = workers[0].run_until_idle(Duration::from_micros(100));
         outside.join().unwrap();
         assert_eq!(done + spawner.backlog(), 1);
-        // What came too late is run by the next call.
+        // The next call runs a job that came too late.
         assert_eq!(workers[0].run_until_idle(Duration::ZERO) + done, 1);
     });
 }
