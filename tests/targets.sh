@@ -148,7 +148,8 @@ END
 
 # These targets cannot run here, so they are only checked. Warnings are errors.
 check() {
-    need_web || { cannot check "the packages cannot be installed"; return; }
+    # mingw has the import libraries of Windows.
+    need_web && need gcc-mingw-w64-x86-64 || { cannot check "the packages cannot be installed"; return; }
     local target set also
     for target in wasm32-unknown-unknown wasm32-wasip1 x86_64-apple-darwin x86_64-unknown-freebsd aarch64-linux-android \
         x86_64-pc-windows-gnu; do

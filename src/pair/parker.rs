@@ -1,7 +1,7 @@
 use super::shared::{Margin, Shared};
 use super::unparker::Unparker;
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{spin, spin_untimed, End, Policy, Spin, Spun, Waited, Wake};
+use crate::spin::{spin, spin_untimed, End, Policy, Spin, Spun, Wake};
 use crate::state::ParkState;
 use crate::sync;
 use crate::wait::{self, Wait};
@@ -322,7 +322,7 @@ impl<W: Wait> Parker<W> {
     #[inline]
     fn learn(&self, spun: u32, end: End) {
         let mut policy = self.policy.get();
-        policy.step(Waited { spun, end });
+        policy.step(spun, end);
         self.policy.set(policy);
     }
 

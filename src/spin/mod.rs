@@ -8,7 +8,7 @@ mod process;
 mod turns;
 mod wake_time;
 
-pub(crate) use policy::{End, Policy, Waited};
+pub(crate) use policy::{End, Policy};
 pub(crate) use turns::{spin, spin_untimed, Spun};
 pub(crate) use wake_time::{Wake, WakeTime};
 

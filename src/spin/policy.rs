@@ -1,41 +1,31 @@
 //! The spin policy: for how long a parker spins before it sleeps. No clock, no atomics, only durations in nanoseconds.
 //!
-//! `S`, the limit of [`Spin`], stands for the processor time that one sleep and its wake-up take. A spin of at most `S`
-//! costs no more than the sleep that it may spare (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). What is
-//! left is not to spin where the token comes later.
+//! `S`, the limit of [`Spin`], stands for the processor time of one sleep and its wake-up. A spin of at most `S` costs no
+//! more than the sleep that it may spare (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). The rest is not to
+//! spin where the token comes later. A wait is *short* if its token comes within `S`, and *long* otherwise.
 //!
-//! At each wait the policy is in one of four phases.
-//!
-//! | phase | spins for | begins | ends |
-//! | --- | --- | --- | --- |
-//! | skipping | nothing, and learns nothing | after a long wait, for up to `2^quiet` waits | after those waits |
-//! | sleeping | nothing, and learns when the token came | at first; when credit ends | a hint leads to one spin |
-//! | spinning | `budget` while there is credit, `S` on a hint | with a hint, or a spin that found the token | when the credit is spent |
-//! | exploring | up to 60 µs | after a near miss, once enough is saved | when what was saved is spent; at a long wait |
-//!
-//! - **Hint.** The parker slept, and the token came within `S` from another CPU. So a spin would have found it. The parker
-//!   spins at the next wait or at the one after: which of them, is drawn at random, so that no pattern of waits leads
-//!   every such spin to a long wait.
-//! - **Misses.** Spins on a hint, or runs of credit, that ended without the token. After `m` in a row, a hint counts with
-//!   probability `2^-m`. A spin that finds the token clears them.
-//! - **Credit.** A spin that finds the token after `t` earns `S - t`, what it saved against a sleep, and tops the credit up
-//!   to `S` before. A spin that fails spends its own length. At most `3 S`.
-//! - **Budget.** A spin that fails in a long wait shortens the next one by a quarter. One that finds the token, or fails but
-//!   would have found it within `S`, lengthens it.
+//! - **Hint.** The parker slept in a short wait, and the token came from another CPU. So a spin would have found it. The
+//!   parker gets `S` of credit.
+//! - **Credit.** While there is credit, the parker spins for `budget` in each wait. A spin that fails spends its length. A
+//!   spin that finds the token after `t` earns `S - t`, and raises the credit to `S` before. At most `3 S`.
+//! - **Budget.** A little more than the longest wait that a spin has found. A spin that fails in a long wait shortens it
+//!   by a quarter; one that fails in a short wait doubles it.
+//! - **Misses.** How often in a row the credit of a hint was spent without success. After `m` of them, a hint counts with
+//!   probability `2^-m`.
 //! - **Exploring.** Two threads that put each other to sleep each wait for the other's wake-up, longer than `S`, although
 //!   neither would wait if both spun. So when the token came within 60 µs, the parker spins that far, for 300 µs all
 //!   together. Each sleep saves a sixteenth of `S` for that, and a new parker has the whole of it.
-//! - **Skipping.** Where all waits are long, there is nothing to learn, and reading the clock on cold caches costs a
-//!   microsecond.
+//! - **Skipping.** After the k-th long sleep in a row, the parker sleeps through up to `2^k` waits without a look at the
+//!   clock, 64 at most.
 //!
 //! # What it costs at most
 //!
 //! For every sequence of waits, at most twice the processor time of sleeping at once, and a constant. A wait costs `S` for
-//! a sleep and the time of its spin. Without credit, each spin needs a wait before that was slept through: at most `3 S` in
-//! two waits. With credit, a spin that fails spends what earlier ones saved, and at most `S` more for each spin that pays:
-//! a hint, a spin that finds the token after `S`, and one that fails take turns, `4 S` in three waits. Exploring adds a
-//! sixteenth. So it is 1.6 and a constant, if `S` is right, and 2 if a sleep takes only half of `S`. Where all waits are
-//! long there is no hint, so no spin.
+//! a sleep and the time of its spin. Credit comes from a hint, a sleep that no spin was added to, or from a spin that was
+//! cheaper than a sleep, and spins that fail spend it. The last of them may spend more than is left: so at most `2 S` for a
+//! hint, in two spins or more, as each is shorter than the one before. The worst is a hint and two spins that fail: 4.75
+//! `S` in three waits. Exploring adds a sixteenth. So it is 1.65 and a constant, if `S` is right, and 2.2 if a sleep takes
+//! only half of `S`. Where all waits are long there is no hint, so no spin.
 
 use super::Spin;
 
@@ -66,29 +56,12 @@ pub(crate) struct Policy {
     skip: u16,
     /// The draws: a linear congruential generator.
     random: u16,
-    next: Next,
+    explores: bool,
+    /// Whether the wakers of this parker run on another CPU, as far as it knows.
+    pub(super) other_cpu: bool,
     misses: u8,
     /// So many long waits in a row were learned from.
     quiet: u8,
-}
-
-/// What to do at the next wait, without credit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Next {
-    Sleep,
-    SleepThenSpin,
-    Spin,
-    /// As `Spin`, if the process has another CPU: the first waits of a fixed spin.
-    SpinUnlessAlone,
-    Explore,
-}
-
-/// How a wait went.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Waited {
-    /// For how long it spun.
-    pub(crate) spun: u32,
-    pub(crate) end: End,
 }
 
 /// How a wait ended.
@@ -106,9 +79,19 @@ pub(crate) enum End {
 impl Policy {
     /// `seed` should differ from parker to parker.
     pub(crate) fn new(spin: Spin, seed: u16) -> Self {
-        let next = if spin.is_adaptive() { Next::Sleep } else { Next::SpinUnlessAlone };
-        let budget = spin.limit();
-        Self { spin, credit: 0, budget, savings: EXPLORATION, skip: 0, random: seed, next, misses: 0, quiet: 0 }
+        Self {
+            spin,
+            // A fixed spin never spends it.
+            credit: u32::from(!spin.is_adaptive()),
+            budget: spin.limit(),
+            savings: EXPLORATION,
+            skip: 0,
+            random: seed,
+            explores: false,
+            other_cpu: spin.is_adaptive(),
+            misses: 0,
+            quiet: 0,
+        }
     }
 
     pub(crate) fn spin(&self) -> Spin {
@@ -131,30 +114,25 @@ impl Policy {
         self.credit > 0
     }
 
-    /// Whether it was a wake-up from another CPU that has this parker spin.
-    pub(crate) fn knows_another_cpu(&self) -> bool {
-        self.next != Next::SpinUnlessAlone
-    }
-
     /// For how long to spin in the wait that begins now.
     pub(crate) fn spins_for(&self) -> u32 {
-        match self.next {
-            Next::Explore => FAR.max(self.spin.limit()),
-            _ if self.credit > 0 => self.budget,
-            Next::Spin | Next::SpinUnlessAlone => self.spin.limit(),
-            Next::Sleep | Next::SleepThenSpin => 0,
+        match self.explores {
+            true => FAR.max(self.spin.limit()),
+            false if self.credit > 0 => self.budget,
+            false => 0,
         }
     }
 
-    /// Learns from a wait that was not skipped.
-    pub(crate) fn step(&mut self, Waited { spun, end }: Waited) {
+    /// Learns from a wait that was not skipped, and that began with a spin of this length.
+    pub(crate) fn step(&mut self, spun: u32, end: End) {
         let limit = self.spin.limit();
         if !self.spin.is_adaptive() {
-            match end {
-                End::SameCpu => self.next = Next::Sleep,
-                End::Came(_) => self.next = Next::Spin,
-                End::Found | End::TimedOut => {}
-            }
+            self.other_cpu |= end != End::TimedOut;
+            self.credit = match end {
+                End::SameCpu => 0,
+                End::Came(_) => 1,
+                End::Found | End::TimedOut => self.credit,
+            };
             return;
         }
         let came = match end {
@@ -162,43 +140,39 @@ impl Policy {
             End::Came(after) => spun.saturating_add(after),
             End::SameCpu | End::TimedOut => u32::MAX,
         };
-        let short = came <= limit;
-        let explores = self.next == Next::Explore;
-        if explores {
+        let (found, short) = (end == End::Found, came <= limit);
+        if self.explores {
             self.savings = self.savings.saturating_sub(spun);
-        } else if end != End::Found {
+        } else if !found {
             self.savings = (self.savings + limit / SAVED_PART).min(EXPLORATION);
         }
-        if short {
-            self.quiet = 0;
-        }
-        if short && end == End::Found {
+        let slept_through = self.credit == 0 && !self.explores;
+        if found && short {
             self.credit = (self.credit.max(limit) + limit - spun).min(MOST_CREDIT * limit);
-            self.budget = self.budget.max(2 * spun + SHORTEST).min(limit);
+            self.lengthen(came);
             self.misses = 0;
-        } else if explores {
-            // Credit pays for this spin.
-        } else if self.credit > 0 {
+        } else if slept_through && short && self.draw(1 << self.misses) == 0 {
+            self.credit = limit;
+            self.lengthen(came);
+        } else if !slept_through && !self.explores {
             self.credit = self.credit.saturating_sub(spun);
             let budget = if short { 2 * self.budget } else { self.budget - self.budget / 4 };
             self.budget = budget.max(SHORTEST).min(limit);
             self.misses = (self.misses + u8::from(self.credit == 0)).min(MOST);
-        } else if spun > 0 {
-            self.misses = (self.misses + 1).min(MOST);
         }
-        let learns = spun == 0 && self.credit == 0;
-        let hinted = learns && short && self.next == Next::Sleep && self.draw(1 << self.misses) == 0;
-        self.next = match self.next {
-            Next::Explore if self.savings > 0 && came <= FAR => Next::Explore,
-            Next::SleepThenSpin => Next::Spin,
-            _ if hinted => [Next::Spin, Next::SleepThenSpin][usize::from(self.draw(2))],
-            _ if learns && !short && came <= FAR && self.savings == EXPLORATION => Next::Explore,
-            _ => Next::Sleep,
-        };
-        if came > FAR && spun == 0 {
+        let begins = slept_through && !short && self.savings == EXPLORATION;
+        self.explores = (begins || self.explores && self.savings > 0) && came <= FAR;
+        if short {
+            self.quiet = 0;
+        } else if came > FAR && spun == 0 {
             self.skip = self.draw(1 << self.quiet);
             self.quiet = (self.quiet + 1).min(MOST);
         }
+    }
+
+    /// Makes the budget long enough for waits like this one.
+    fn lengthen(&mut self, came: u32) {
+        self.budget = self.budget.max(came + came / 4 + SHORTEST).min(self.spin.limit());
     }
 
     /// A number below `bound`.

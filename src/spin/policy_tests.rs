@@ -38,7 +38,7 @@ impl Run {
             Some(came) => (budget, End::Came(came - budget)),
             None => (budget, End::SameCpu),
         };
-        self.policy.step(Waited { spun, end });
+        self.policy.step(spun, end);
         match end {
             End::Found => self.cost += u64::from(spun),
             _ => self.slept(spun),
@@ -170,27 +170,40 @@ fn changes_are_followed_both_ways() {
 
 #[test]
 fn misses_make_hints_rare() {
-    // Each hint leads to a failed spin.
+    // The spins that follow a hint fail.
     let mut run = Run::adaptive(3);
-    let mut spins = 0;
+    let mut hints = 0;
     for _ in 0..10_000 {
-        let fails = run.policy.spins_for() > 0;
-        spins += u32::from(fails);
-        run.wait(if fails { Some(LONG) } else { Some(1_000) });
+        let spins = run.policy.spins_for() > 0;
+        run.wait(if spins { Some(LONG) } else { Some(1_000) });
+        hints += u32::from(!spins && run.policy.spins_for() > 0);
     }
-    assert!((50..400).contains(&spins), "{spins}");
+    assert!((50..250).contains(&hints), "{hints}");
 }
 
 #[test]
-fn a_hint_leads_to_the_next_wait_or_the_one_after() {
-    let mut places = [0; 2];
-    for seed in 0..1_000 {
-        let mut run = Run::adaptive(seed);
-        run.wait(Some(1_000));
-        let place = (0..2).position(|_| run.wait(Some(LONG)).0 > 0).unwrap();
-        places[place] += 1;
+fn a_hint_gives_the_price_of_a_sleep() {
+    for came in [0, 1_000, 3_000, S] {
+        let mut run = Run::adaptive(1);
+        assert_eq!(run.wait(Some(came)), (0, true));
+        let spun: u32 = (0..50).map(|_| run.wait(Some(LONG)).0).sum();
+        assert!((S..2 * S).contains(&spun), "{spun} after {came}");
     }
-    assert!(places.iter().all(|count| *count > 350), "{places:?}");
+}
+
+#[test]
+fn short_and_long_waits_in_turn_are_told_apart() {
+    for came in [0, 1_000, 2_000] {
+        for seed in 0..20 {
+            let mut run = Run::adaptive(seed);
+            let slept = (0..1_000).filter(|_| {
+                run.wait(Some(LONG));
+                run.wait(Some(came)).1
+            });
+            assert!(slept.count() < 10, "after {came}");
+            assert!(run.ratio() < 1.11, "{} after {came}", run.ratio());
+        }
+    }
 }
 
 #[test]
@@ -272,13 +285,13 @@ fn off_never_spins() {
 #[test]
 fn a_fixed_spin_stops_only_for_the_same_cpu() {
     let mut run = Run::new(Spin::bounded(Duration::from_micros(5)), 1);
-    assert!(!run.policy.knows_another_cpu());
+    assert!(!run.policy.other_cpu);
     (0..100).for_each(|_| assert_eq!(run.wait(Some(LONG)), (S, true)));
-    assert!(run.policy.knows_another_cpu());
+    assert!(run.policy.other_cpu);
     assert_eq!(run.wait(None), (S, true));
     assert_eq!(run.wait(None), (0, true));
     assert_eq!(run.wait(OTHER), (0, true));
     assert_eq!(run.wait(Some(LONG)), (S, true));
-    run.policy.step(Waited { spun: S, end: End::TimedOut });
+    run.policy.step(S, End::TimedOut);
     assert_eq!(run.wait(Some(S)), (S, false));
 }

@@ -55,7 +55,7 @@ fn turn(take: &mut impl FnMut() -> bool, pause: u32) -> bool {
 /// Whether a spin can find anything, as far as that is known: not on a single CPU.
 fn may_spin(policy: &Policy) -> bool {
     // A policy knows of another CPU by a wake-up from it.
-    (policy.knows_another_cpu() && sync::cpu().is_some()) || cpus() > 1
+    (policy.other_cpu && sync::cpu().is_some()) || cpus() > 1
 }
 
 /// Spins for up to the policy's budget. `number` tells parkers apart. `untimed`: it has looked for the first microsecond.
@@ -115,12 +115,12 @@ fn nanos(duration: Duration) -> u32 {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
-    use crate::spin::{End, Spin, Waited};
+    use crate::spin::{End, Spin};
 
     /// A policy that spins at the next wait, for up to `limit`.
     fn about_to_spin(limit: Duration) -> Policy {
         let mut policy = Policy::new(Spin::adaptive_up_to(limit), 1);
-        policy.step(Waited { spun: 1, end: End::Found });
+        policy.step(1, End::Found);
         assert!(policy.spins_for() > 0);
         policy
     }

@@ -179,12 +179,11 @@ macro_rules! const_unless_loom {
 }
 pub(crate) use const_unless_loom;
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, target_os = "linux", not(any(loom, shuttle, atomic_parker_no_cpu))))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(all(target_os = "linux", not(atomic_parker_no_cpu)))]
     fn a_pinned_thread_knows_its_cpu() {
         for core in core_affinity::get_core_ids().unwrap_or_default() {
             let cpu = std::thread::spawn(move || core_affinity::set_for_current(core).then(cpu)).join().unwrap();
