@@ -6,8 +6,8 @@
 //! | A worker looks at every queue that a task can be in. | [`Shared::find`] |
 //! | A worker runs what it finds, and sleeps while it finds nothing. | [`Shared::work`] |
 //!
-//! Which worker a push wakes, and why no worker sleeps while a task waits, is the business of [`Idle`]. Tasks are those
-//! of `async-task`, and queues those of `crossbeam-deque`.
+//! [`Idle`] decides which worker a push wakes, and loses no wake-up. Tasks are those of `async-task`, and queues those
+//! of `crossbeam-deque`.
 
 use async_task::{Runnable, Task};
 use atomic_parker::idle::{self, Idle};
