@@ -10,31 +10,32 @@ use std::time::{Duration, Instant};
 
 /// A token that threads can sleep for: one atomic byte and a slow path `W`.
 ///
-/// The primitive of this crate. It allocates nothing, can stand in a `static`, in a struct or in an `Arc`, and
-/// every method takes `&self`. Any thread may park, also several at once: each token releases exactly one of
-/// them. For one fixed owner with handles for the rest, see [`Parker`](crate::Parker).
+/// The primitive of this crate. It allocates nothing, can be placed in a `static`, a struct or an `Arc`, and every
+/// method takes `&self`. Any thread may park, also several at once: each token releases exactly one of them. If only
+/// one thread parks, see [`Parker`](crate::Parker) with its [`Unparker`](crate::Unparker)s.
 ///
 /// # Memory ordering
 ///
-/// Everything before *every* `unpark` up to the moment when the token is consumed, the coalesced ones included,
-/// happens-before the return of the park that consumes it. Nothing else is ordered: not an `unpark` that comes after,
-/// not a park that times out, not [`state`](AtomicParker::state).
+/// *Every* `unpark` before the token is taken, also one that found the token set, happens-before the return of the park
+/// that takes it. Nothing else is ordered: not a later `unpark`, not a park that times out, not
+/// [`state`](AtomicParker::state).
 ///
 /// # Cost
 ///
-/// Taking a token that is there, and giving one to a parker on which nobody sleeps, are one atomic read-modify-write
-/// each. They are lock-free, make no system call and do not read the clock.
+/// A park that finds the token, and an `unpark` that finds no sleeper, are one atomic read-modify-write each. They are
+/// lock-free, make no system call and do not read the clock.
 ///
 /// # Sharing by raw pointer
 ///
-/// `unpark` uses the parker after it has published the token: it may still have to wake the sleeper. All methods borrow
-/// `self`, so with references, `Arc` and `static` that is no concern. With a raw pointer it is: the thread that
-/// consumes the token must not free the parker before that `unpark` has *returned*, and the token is no proof of that.
-/// Share the parker by `Arc`, or use [`Parker`](crate::Parker) and [`Unparker`](crate::Unparker), which do.
+/// `unpark` uses the parker after it has set the token: it may still have to wake the sleeper. With references, `Arc`
+/// and `static` the parker lives long enough, as all methods borrow `self`. With a raw pointer it may not: the thread
+/// that takes the token must not free the parker before that `unpark` has *returned*, and its park may return earlier
+/// than that. Share the parker by `Arc`, or use [`Parker`](crate::Parker) and [`Unparker`](crate::Unparker), which use
+/// one.
 ///
 /// # Panics
 ///
-/// No method panics on its own account. A panic of a user's [`Wait`] reaches the caller; see there.
+/// No method panics by itself. A panic of a user's [`Wait`] reaches the caller; see [`Wait`].
 ///
 /// # Examples
 ///
@@ -108,7 +109,7 @@ impl<W> AtomicParker<W> {
 
     /// Returns what the parker holds at this moment.
     ///
-    /// A hint: it orders nothing and may be out of date when it returns. Wait-free, no system call.
+    /// It orders nothing, and the result may be out of date when it returns. Wait-free, no system call.
     ///
     /// # Examples
     ///
@@ -168,10 +169,10 @@ impl<W: Wait> AtomicParker<W> {
 
     /// Sleeps until the token is there, but no longer than `timeout`; returns whether it took the token.
     ///
-    /// Returns false only at or after the end of that time, never earlier, and a token that arrives together
-    /// with it wins. A zero `timeout` does not sleep; one too large for the clock, as `Duration::MAX`, is for ever. If
-    /// the token is there, this is one atomic operation: no system call, and the clock is not read. If it returns true,
-    /// it synchronizes with every `unpark` up to then.
+    /// Returns false only at or after the end of that time; if the token is there by then, it returns true. A zero
+    /// `timeout` does not sleep. One that is too large for the clock, such as `Duration::MAX`, never ends. If the token
+    /// is there at the call, this is one atomic operation: no system call, and the clock is not read. If it returns
+    /// true, it synchronizes with every `unpark` up to then.
     ///
     /// # Examples
     ///
@@ -208,7 +209,7 @@ impl<W: Wait> AtomicParker<W> {
     /// Sets the token and wakes a sleeper, if there is one; returns whether the token is new.
     ///
     /// False means that it was there already: any number of `unpark`s before a park make one token. Even then, what
-    /// came before this call happens-before the return of the park that consumes the token.
+    /// came before this call happens-before the return of the park that takes the token.
     ///
     /// Lock-free and without a system call, unless it finds a sleeper.
     ///
@@ -231,8 +232,8 @@ impl<W: Wait> AtomicParker<W> {
 
     /// Sets the token and wakes a sleeper, if there is one; returns the state that it replaced.
     ///
-    /// As [`unpark`](AtomicParker::unpark), for schedulers that want to know whether they really woke somebody:
-    /// [`ParkState::Parked`] says so.
+    /// As [`unpark`](AtomicParker::unpark), but tells whether it sent a wake: it did if it returns
+    /// [`ParkState::Parked`].
     ///
     /// # Examples
     ///
@@ -353,8 +354,8 @@ impl<W: Wait> Drop for PassOn<'_, W> {
 impl<W: Wait + Sync + 'static> AtomicParker<W> {
     /// Returns a waker that unparks this parker, and neither allocates nor counts references.
     ///
-    /// Cloning and dropping it is free. Waking is [`unpark`](AtomicParker::unpark). All wakers of one parker know each
-    /// other by `will_wake`, wherever they were made.
+    /// Cloning and dropping it is free. Waking is [`unpark`](AtomicParker::unpark). `will_wake` returns true for any
+    /// two of them that this method returns for one parker.
     ///
     /// # Examples
     ///
@@ -379,8 +380,8 @@ impl<W: Wait + Sync + 'static> Target for AtomicParker<W> {
 
 /// `Waker::from(arc)`, for a parker in an `Arc`: waking is [`unpark`](AtomicParker::unpark).
 ///
-/// It allocates nothing more. Clone such a waker to get another one: `will_wake` knows its clones for sure, and may not
-/// know a second one that was made from the `Arc`, as std makes it.
+/// It allocates nothing more. To get another waker, clone this one: `will_wake` returns true for its clones. For a
+/// second waker made from the `Arc` it may return false, as `std` does not promise one vtable address.
 ///
 /// # Examples
 ///

@@ -14,13 +14,13 @@ use std::time::Duration;
 
 /// Runs a future to completion on this thread, which sleeps while the future has nothing to do.
 ///
-/// The parker and its waker belong to the thread and are kept for the next call. What allocates is the first call on a
-/// thread, the first one at each depth of nesting, and a call in a thread-local's destructor, if the thread's parkers
-/// are gone by then.
+/// The parker and its waker belong to the thread and are kept for the next call. The first call on a thread at each
+/// depth of nesting allocates. So does a call in a thread-local's destructor, if the thread's parkers are dropped by
+/// then.
 ///
-/// How long the thread spins before it sleeps is [`Spin::default`](crate::Spin::default) of the moment of the call.
+/// The thread spins before it sleeps as [`Spin::default`](crate::Spin::default) says at the time of the call.
 ///
-/// May be called within the poll of another call. Each depth of nesting has a parker of its own, so the inner call takes
+/// It may be called within the poll of another call. Each depth of nesting has its own parker, so the inner call takes
 /// no wake-up of the outer one, and does not make it poll again.
 ///
 /// A waker may outlive the call. Waking it then is harmless: at most, one later call on this thread polls its future
@@ -32,9 +32,9 @@ use std::time::Duration;
 ///
 /// # Cost
 ///
-/// No lock, no system call and, but for the first call, no allocation for a future that is ready, or that is woken
-/// while it is polled. Otherwise the thread sleeps as in [`Parker::park`], for as long as it takes. For a limit, see
-/// [`block_on_timeout`].
+/// If the future is ready, or is woken while it is polled, the call takes no lock, makes no system call and, except for
+/// the first call, allocates nothing. Otherwise the thread sleeps as in [`Parker::park`], without a limit. For a limit,
+/// see [`block_on_timeout`].
 ///
 /// # Panics
 ///
@@ -51,16 +51,16 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     run(&lent.0.parker, &lent.0.waker, future)
 }
 
-/// Runs a future on this thread until it is ready or `timeout` is over, but never interrupts a poll, so the call lasts
-/// for as long as the poll does that is running at the end of that time.
+/// Runs a future on this thread until it is ready or `timeout` is over.
 ///
-/// As [`block_on`], with a limit that counts from the call. A future that is not ready by then is dropped.
+/// As [`block_on`], with a limit that counts from the call. A future that is not ready by then is dropped. A poll is
+/// never interrupted: if one is running at the end of that time, the call returns after it.
 ///
 /// # Timeouts
 ///
-/// Zero polls once and never sleeps; a `timeout` too large for the clock, as `Duration::MAX`, is for ever. A wake-up
-/// that arrives together with the deadline wins: the future is polled once more before time is up. A future that wakes
-/// itself all the time is stopped too.
+/// A zero `timeout` polls once and never sleeps. One that is too large for the clock, such as `Duration::MAX`, never
+/// ends. If a wake-up has arrived by the deadline, the future is polled once more before [`TimedOut`] is returned. The
+/// limit also holds for a future that wakes itself in every poll.
 ///
 /// # Memory ordering
 ///
@@ -92,12 +92,11 @@ pub fn block_on_timeout<F: IntoFuture>(future: F, timeout: Duration) -> Result<F
 impl<W: Wait + Send + Sync + 'static> Parker<W> {
     /// Runs a future to completion on this thread, which sleeps on this parker meanwhile.
     ///
-    /// As [`block_on`], with a slow path, and a policy to spin, of your choice.
+    /// As [`block_on`], with your choice of slow path and [`Spin`](crate::Spin).
     ///
     /// The future's wakers are this parker's [`unparker`](Parker::unparker): a token from another source, also one that
-    /// is left from before, costs one needless poll. There is but one token. A park on this
-    /// parker within the poll, or a `block_on` on it, takes the wake-up of this call, which may then sleep for ever. Use the
-    /// free function there.
+    /// is left from before, costs one needless poll. Do not park on this parker, or call `block_on` on it, within the
+    /// poll: that takes the token of this call, which may then sleep for ever. Use the free function there.
     ///
     /// # Memory ordering
     ///

@@ -4,8 +4,8 @@
 //! A *parker* holds a token. [`park`](Parker::park) sleeps until the token is there and takes it,
 //! [`unpark`](Unparker::unpark) sets it.
 //!
-//! [`std::thread::park`] is not safe to build on. Its token belongs to the thread, so any library that parks in between
-//! can take it, and the wake-up is lost. The token of a parker belongs to that parker alone.
+//! The token of [`std::thread::park`] belongs to the thread, so other code that parks on this thread can take it, and
+//! the wake-up is lost. The token of a parker belongs to that parker alone.
 //!
 //! ```
 //! let (parker, unparker) = atomic_parker::pair();
@@ -18,8 +18,8 @@
 //! worker.join().unwrap();
 //! ```
 //!
-//! An *idle set* puts the workers of a pool to sleep and wakes them: no worker sleeps while work waits, and no more
-//! workers wake than have work.
+//! An *idle set* puts the workers of a pool to sleep and wakes them. While announced work waits, a worker sleeps only
+//! if another one is on its way to the work.
 //!
 //! ```
 //! use atomic_parker::idle::Idle;
@@ -59,21 +59,26 @@
 //! # Guarantees
 //!
 //! 1. An `unpark` before a park is not lost. Any number of `unpark`s before a park make one token.
-//! 2. No park returns without a reason. `park` returns only with the token. A timed park returns false only at or after its
-//!    deadline, and a token that arrives together with the deadline wins.
-//! 3. Every `unpark` before the token is consumed, the coalesced ones too, happens-before the return of the park that
-//!    consumes it.
-//! 4. Several threads may park on one [`AtomicParker`]: each token releases exactly one, and none is forgotten.
+//! 2. No spurious return. `park` returns only with the token. A timed park returns false only at or after its deadline;
+//!    if the token is there by then, it returns true.
+//! 3. Every `unpark` before the token is taken, also one that found the token set, happens-before the return of the
+//!    park that takes it.
+//! 4. Several threads may park on one [`AtomicParker`]: each token releases exactly one thread, and no token is lost.
 //! 5. The fast paths take no lock, make no system call and read no clock: an `unpark` that finds no thread asleep, and a
 //!    park that finds the token.
-//! 6. Nothing here panics on its own account, with one exception: [`Worker::next`](idle::Worker::next) within `find` of
-//!    the same worker. `Duration::MAX` is for ever, a deadline in the past is now, a poisoned lock means nothing.
-//! 7. `unpark` never touches memory that its handle does not keep alive; see
-//!    [`AtomicParker`](AtomicParker#sharing-by-raw-pointer) for what that leaves to the user of raw pointers.
-//! 8. On the slow path `Futex`, `unpark` may be called in a signal handler, also in one that interrupts the sleeping thread
-//!    itself. On the others it may not, as it may take a lock there.
+//! 6. No panics of its own, with two exceptions: a [`Worker`](idle::Worker) that is asked for work within its own
+//!    `find` or `deadline`, and an [`Idle`](idle::Idle) with more workers than it can count. `Duration::MAX` is no
+//!    limit, a deadline in the past does not sleep, and a poisoned lock is ignored.
+//! 7. `unpark` uses only memory that its handle keeps alive: the woken thread may drop the parker at once. With a raw
+//!    pointer, the caller must keep the parker alive; see [`AtomicParker`](AtomicParker#sharing-by-raw-pointer).
+//! 8. On the slow path `Futex`, `unpark` may be called in a signal handler, also in one that interrupts the sleeping
+//!    thread itself. On `Condvar` and `ParkingLot` it may not, as it may take a lock. On a [`Wait`](wait::Wait) of your
+//!    own it may if your `wake` may.
 //! 9. After `fork`, a parker that the child creates works as in a fresh process.
-//! 10. No worker of an idle set sleeps while announced work waits; see [`idle`].
+//! 10. *No worker sleeps while work waits.* Precisely: from the return of an announcement until a worker takes that
+//!     work, if a worker sleeps, another one is on its way to a look that will see it, and wakes the next one if there
+//!     may be more. A task that comes alone wakes exactly one worker, further announcements during a search wake none,
+//!     and a chain of wakes ends with at most one worker that finds nothing. See [`idle`].
 //!
 //! # The slow path
 //!
@@ -82,16 +87,16 @@
 //!
 //! # Spinning
 //!
-//! A [`Parker`] spins for a moment before it sleeps, where that has paid before. Then a hand-over between two CPUs
-//! takes a tenth of a microsecond in place of tens of microseconds. [`Spin`] says what that costs at most, and how to turn
-//! it off. An [`AtomicParker`] never spins.
+//! A [`Parker`] spins for some microseconds before it sleeps, if the last tokens came soon. A hand-over between two
+//! CPUs then takes about 0.1 µs instead of 5 to 60 µs. [`Spin`] describes the cost, and how to turn it off. An
+//! [`AtomicParker`] never spins.
 //!
 //! # Fork
 //!
 //! A child of `fork` inherits the memory of its parent, but only the thread that called `fork`. A parker that the child
-//! creates works. A parker from before keeps its token; if another thread of the parent was asleep on it, the child's copy
-//! still says so, and an `unpark` there makes one needless wake. A slow path with a lock may have been copied while the
-//! lock was held, as all locks may.
+//! creates works. A parker from before the `fork` keeps its token. If another thread of the parent was asleep on it,
+//! the child's copy is still PARKED, and the next `unpark` in the child makes one needless wake. If a lock of its slow
+//! path was held at the `fork`, it stays locked in the child, as any other lock.
 //!
 //! # Model checking
 //!
@@ -110,11 +115,11 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release --features loom
 //! ```
 //!
-//! In a model, [`AtomicParker::new`] and the like are not `const`, parkers never spin, and the clock stands still until the
-//! model calls `atomic_parker::model::advance_clock`, which lets all deadlines pass. `atomic_parker::model::now` is the
-//! time in the model. `ParkingLot` and `Futex` run on a model of the queues of `parking_lot_core`. loom does not see the
-//! counts of `Arc`, real futexes, real time, or what a processor does beyond the C11 memory model as loom knows it. With
-//! `--cfg shuttle` and the feature `shuttle`, the same holds for shuttle. Either feature without its `--cfg` changes
+//! In a model, [`AtomicParker::new`] and the like are not `const`, parkers never spin, and the clock stands still until
+//! the model calls `atomic_parker::model::advance_clock`, which lets all deadlines pass. `atomic_parker::model::now` is
+//! the time in the model. `ParkingLot` and `Futex` run on a model of the queues of `parking_lot_core`. The model does
+//! not cover the counts of `Arc`, real futexes, real time, or what loom does not support of the C11 memory model. With
+//! `--cfg shuttle` and the feature `shuttle`, all this holds for shuttle. A feature without its `--cfg` changes
 //! nothing.
 //!
 //! # Features

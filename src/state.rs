@@ -59,14 +59,14 @@ const NOTIFIED: u8 = 2;
 /// use atomic_parker::{AtomicParker, ParkState};
 ///
 /// let parker = AtomicParker::new();
-/// assert_eq!(parker.notify(), ParkState::Empty); // a new token, and nobody had to be woken
+/// assert_eq!(parker.notify(), ParkState::Empty); // a new token, and no wake was needed
 /// assert_eq!(parker.notify(), ParkState::Notified); // it was there already
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ParkState {
-    /// There is no token, and nobody is asleep.
+    /// There is no token, and no thread is asleep.
     Empty,
-    /// There is no token, and at least one thread is asleep or about to be.
+    /// There is no token, and at least one thread is asleep, is about to be, or was a moment ago.
     Parked,
     /// The token is there: the next park returns at once.
     Notified,

@@ -6,8 +6,8 @@
 //! | A worker looks at every queue that a task can be in. | [`Shared::find`] |
 //! | A worker runs what it finds, and sleeps while it finds nothing. | [`Shared::work`] |
 //!
-//! [`Idle`] chooses the worker that a push wakes, and no worker sleeps while a task waits. The tasks are from
-//! `async-task`, and the queues from `crossbeam-deque`.
+//! [`Idle`] chooses the worker that a push wakes, and loses no wake-up. The tasks are from `async-task`, and the queues from
+//! `crossbeam-deque`.
 
 use async_task::{Runnable, Task};
 use atomic_parker::idle::{self, Idle};

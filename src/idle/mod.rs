@@ -1,4 +1,4 @@
-//! The idle set of an executor: decides which worker to wake, so that none sleeps while work waits.
+//! The idle set of an executor: puts workers to sleep, and decides which one to wake when work is announced.
 //!
 //! ```
 //! use atomic_parker::idle::Idle;
@@ -28,52 +28,62 @@
 //!
 //! # The guarantee
 //!
-//! Let work be made visible before a [`wake_one`](Idle::wake_one). From the return of that call on, until a worker takes
-//! that work: if a worker sleeps, another one is on its way to a look at the queues that will see it, and goes on to
-//! wake the next one if there may be more. So k tasks that wait for each other on k workers never hang, whatever the
-//! other workers do: fall asleep, time out, panic in `find`, or are dropped.
+//! **No worker sleeps while work waits.** Precisely: some work is made visible, and then [`wake_one`](Idle::wake_one)
+//! is called. From the return of that call until a worker takes the work, if a worker sleeps, another one is on its way
+//! to a call of `find` that will see the work, and wakes the next one if there may be more. So tasks that wait for each
+//! other never hang if there are as many workers as tasks, even if other workers fall asleep, time out, panic in
+//! `find`, or are dropped.
 //!
-//! No more workers wake than have work: while one worker searches, further `wake_one`s wake nobody, and a task that comes
-//! alone wakes exactly one worker. [`docs::idle_workers`](crate::docs::idle_workers) has the protocol and its proof.
+//! **Few workers wake for nothing.** A task that comes alone wakes exactly one worker. While one searches, further
+//! `wake_one`s wake no worker. A chain of wakes ends with at most one worker that finds nothing.
+//!
+//! Wakes are not fair: the worker with the highest index may sleep for ever, and that is intended.
+//!
+//! [`docs::idle_workers`](crate::docs::idle_workers) has the protocol and its proof.
 //!
 //! # What `find` must do
 //!
-//! - Look at *every* queue that work can come from, and repeat where a queue says so, as `Steal::Retry` of
-//!   `crossbeam-deque`. A queue that `find` skips can hold work beside sleeping workers.
-//! - Announce what it brings. If it moves a batch from a shared queue into the worker's own queue, it calls
-//!   [`wake`](Idle::wake) for the rest of the batch, after that is visible and before it returns. The same holds for the
-//!   events of a poll and for timers that are due.
-//! - Return. Run the task after `next` has returned it: within `find`, others may rely on this worker's look.
+//! - Look at *every* queue that work can come from, and try again if a queue asks for it, as `crossbeam-deque` does
+//!   with `Steal::Retry`. If `find` skips a queue, work in it can wait while workers sleep.
+//! - Announce the work that it moves or creates. If it moves a batch from a shared queue into the worker's own queue,
+//!   it calls [`wake`](Idle::wake) for the rest of the batch, after the rest is visible and before it returns. The same
+//!   holds for the events of a poll and for timers that are due.
+//! - Return soon, and run no task: the caller runs it after `next` has returned it. Announcements may rely on this
+//!   call.
 //!
-//! `find` may find work that nobody has announced. It may panic: the panic reaches the caller, and a wake that was meant
-//! for this worker goes to another one.
+//! `find` may return work that is not announced yet. It may panic: the panic reaches the caller, and a wake that was
+//! meant for this worker goes to another one.
 //!
 //! # Every piece of work is announced
 //!
-//! By [`wake_one`](Idle::wake_one) or [`wake`](Idle::wake) for shared work, by [`wake_worker`](Idle::wake_worker) for work
-//! that one certain worker must do. All of them may be called from any thread, also within `find`. If a caller forgets
-//! the announcement, the work waits until a worker looks for another reason. And if a worker that was woken for other work
-//! takes it, that other work waits in its place.
+//! Call [`wake_one`](Idle::wake_one) or [`wake`](Idle::wake) for shared work, and [`wake_worker`](Idle::wake_worker)
+//! for work that only one particular worker can do. Any thread may call them, also within `find`. Work that is not
+//! announced waits until a worker looks for another reason. If a worker that was woken for other work takes it, the
+//! other work may wait as long.
+//!
+//! The wake of a task's [`Waker`](std::task::Waker) announces too: it pushes the task into a queue, and then calls
+//! [`wake_one`](Idle::wake_one). With `async-task`, that is the `schedule` function; see `examples/executor`.
 //!
 //! # How to grow a pool
 //!
-//! [`wake_one`](Idle::wake_one) returns false if it woke no worker, as all are busy or as one that searches will look again.
-//! A pool that may grow starts a thread then, with a [`Worker`] that was not started yet or one from
-//! [`enter`](Idle::enter). It does so also while a worker searches, as that one may take other work. A worker that shall end
-//! when it was idle for long uses [`next_timeout`](Worker::next_timeout); its place is free for `enter` once it is
-//! dropped.
+//! The number of workers at the start is the most that a pool can grow to. A [`Worker`] needs no thread until its first
+//! `next`. [`wake_one`](Idle::wake_one) returns false if it woke no worker: all are busy, or one is searching. A pool
+//! that can grow then starts a thread, with a [`Worker`] that has no thread yet or one from [`enter`](Idle::enter). It
+//! does so even if a worker is searching, as that worker may take other work. To end a worker that was idle for long,
+//! use [`next_timeout`](Worker::next_timeout), and drop the worker: its place is then free for `enter`.
 //!
 //! # How to pin a task to a worker
 //!
 //! Put the task where only that worker looks, and call [`wake_worker`](Idle::wake_worker) with its
-//! [`index`](Worker::index). A bare `unpark` would not do: if the worker was woken for shared work and finds its pinned task
-//! first, that wake must go on to another worker.
+//! [`index`](Worker::index). An `unpark` of its parker is not enough: if the worker was woken for shared work and finds
+//! its pinned task first, the wake for the shared work must go on to another worker. `wake_worker` sees to that.
 //!
 //! # How to build a `join`
 //!
-//! A task that waits for another one runs other tasks meanwhile, with [`wait_for`](Worker::wait_for). What completes the
-//! other task sets a latch, and then calls [`wake_worker`](Idle::wake_worker) for the waiter. It must read the waiter's index
-//! *before* it sets the latch, as the waiter may be gone right after.
+//! A task that waits for a second task runs other tasks meanwhile, with [`wait_for`](Worker::wait_for). The thread that
+//! completes the second task sets a latch, and then calls [`wake_worker`](Idle::wake_worker) for the waiting worker. It
+//! must read that worker's index *before* it sets the latch, as the memory of the waiting task may be freed right
+//! after.
 //!
 //! ```
 //! use atomic_parker::idle::{Idle, Worker};
@@ -99,26 +109,29 @@
 //! wait_until_set(&workers[0], &AtomicBool::new(true), || None);
 //! ```
 //!
-//! Each `find` of a nested `wait_for` looks at *all* shared queues. Otherwise a wake for shared work could end at a worker that
-//! does not look for it.
+//! The `find` of a `wait_for` must look at *all* shared queues too. Otherwise a wake for shared work could go to a
+//! worker that does not find it.
 //!
 //! # How to drive timers and I/O
 //!
-//! One idle worker at a time is the *driver*: it sleeps until the next timer, or in the event loop, and the others sleep in
-//! their parkers. If all slept until the same timer, all would wake for it. `wake_one` claims the sleeping worker with the
-//! lowest index, so the highest one is claimed last, and is the natural driver. In
-//! [`next_deadline`](Worker::next_deadline), the driver returns the time of the next timer as its deadline, and the other
-//! workers return `None`.
+//! One idle worker at a time is the *driver*: it sleeps until the next timer, or in the event loop. The others sleep in
+//! their parkers; if all slept until the same timer, all would wake for it. `wake_one` wakes the sleeping worker with
+//! the lowest index, so the worker with the highest index is woken last and is a good driver. The `deadline` closure
+//! that the driver passes to [`next_deadline`](Worker::next_deadline) returns the time of the next timer; that of the
+//! other workers returns `None`.
 //!
-//! A driver that is claimed for a task hands over: before it runs the task, it gives up its role and wakes another worker,
-//! which takes the role when it finds no work. Without a hand-over, timers and I/O wait for as long as that task runs. With
-//! it, a single busy client costs more processor time. A thread that adds an earlier timer makes it visible, and then calls
-//! [`wake_worker`](Idle::wake_worker) for the driver, which is asked for its deadline anew before it sleeps again.
-//! `examples/reactor` is an executor that does all this.
+//! A driver that is woken for a task gives up its role and wakes another sleeping worker before it runs the task; that
+//! worker finds no work, and takes the role. Otherwise timers and I/O would wait for as long as the task runs. This
+//! hand-over costs processor time if there is a single busy client. A thread that adds an earlier timer makes it
+//! visible, and then calls [`wake_worker`](Idle::wake_worker) for the driver, whose `deadline` is called again before
+//! it sleeps again. `examples/reactor` is an executor that does all this.
 //!
 //! # Closing
 //!
-//! [`close`](Idle::close) is for when no running task can make more work. What was visible before it is still found.
+//! Call [`close`](Idle::close) when no running task can make more work: when a count of unfinished tasks is zero, for
+//! example. Workers still find the work that was visible before it. Later, `wake_one` and `wake` do nothing. An
+//! executor that ends while tasks still run drops what is left in its queues after its threads have ended, as
+//! `examples/executor` does.
 //!
 //! # Orderings
 //!
@@ -144,19 +157,22 @@ use word::Word;
 ///
 /// # Memory ordering
 ///
-/// What came before an announcement is visible to the look of the worker that it wakes, and to that of a worker that has
-/// not begun to sleep. An announcement orders nothing for workers that were busy: the queues do that.
+/// What came before an announcement is visible to the `find` of the worker that it wakes, and to the last `find` of
+/// each worker that falls asleep after the announcement. An announcement orders nothing for busy workers: the queues do
+/// that.
 ///
 /// # Cost
 ///
-/// The methods that announce work are lock-free while no worker sleeps: one `SeqCst` fence and one load for
-/// [`wake_one`](Idle::wake_one) and [`wake`](Idle::wake). If one wakes a worker, it calls [`Unparker::unpark`], which may
-/// make a system call, and takes a lock on some slow paths. In a signal handler they may be called where `unpark` may.
+/// While no worker sleeps or searches, [`wake_one`](Idle::wake_one) and [`wake`](Idle::wake) are one `SeqCst` fence and
+/// one load. An announcement that wakes a worker calls [`Unparker::unpark`], which may make a system call, and on some
+/// slow paths takes a lock. Apart from that, announcements are lock-free. A signal handler may call them where it may
+/// call `unpark`. Besides the parkers, a set on 64-bit systems has 64 bytes of shared words for up to 448 workers, and
+/// one bit for each further worker.
 ///
 /// # Panics
 ///
-/// No method panics on its own account, but for [`with_parkers`](Idle::with_parkers) with more workers than can be counted.
-/// A panic of a user's [`Wait`] reaches the caller.
+/// No method panics by itself, except [`new`](Idle::new) and [`with_parkers`](Idle::with_parkers) with more workers
+/// than the set can count. A panic of a user's [`Wait`] reaches the caller.
 ///
 /// # Examples
 ///
@@ -174,7 +190,7 @@ struct Shared<W> {
 }
 
 impl Idle {
-    /// Creates a set of so many workers, on the default slow path and with the default [`Spin`](crate::Spin).
+    /// Creates a set of `workers` workers, on the default slow path and with the default [`Spin`](crate::Spin).
     ///
     /// # Examples
     ///
@@ -191,11 +207,11 @@ impl Idle {
 impl<W> Idle<W> {
     /// Creates a set with a worker for each of these parkers, on any slow path and with any [`Spin`](crate::Spin).
     ///
-    /// A token that a parker holds already costs one needless look.
+    /// A token that a parker holds already costs one needless call of `find`.
     ///
     /// # Panics
     ///
-    /// If there are more workers than the set can count: 2^30 on 64-bit systems, 2^14 on 32-bit systems.
+    /// If there are more workers than the set can count: 2^30 - 1 on 64-bit systems, 2^14 - 1 on 32-bit systems.
     ///
     /// # Examples
     ///
@@ -222,7 +238,7 @@ impl<W> Idle<W> {
         (idle, workers)
     }
 
-    /// Takes the free place with the lowest index, of a worker that was dropped; `None` if no place is free.
+    /// Returns a worker for the place of one that was dropped, the lowest index first; `None` if no place is free.
     ///
     /// Takes a lock for a moment.
     ///
@@ -258,7 +274,8 @@ impl<W> Idle<W> {
         self.shared.closed.load(Ordering::Acquire)
     }
 
-    /// Returns how many workers sleep, or are about to, at this moment: a hint, for metrics. It orders nothing.
+    /// Returns how many workers sleep, or are about to, at this moment, for metrics. It orders nothing, and may be out
+    /// of date.
     ///
     /// # Examples
     ///
@@ -271,7 +288,7 @@ impl<W> Idle<W> {
         self.shared.word.asleep()
     }
 
-    /// Returns how many workers the set has at this moment, without the dropped ones: a hint, for metrics.
+    /// Returns how many workers the set has at this moment, without the dropped ones, for metrics.
     ///
     /// Takes a lock for a moment.
     ///
@@ -291,8 +308,9 @@ impl<W> Idle<W> {
 impl<W: Wait> Idle<W> {
     /// Announces one piece of shared work, which must be visible by now; returns whether a sleeping worker was woken.
     ///
-    /// It wakes the sleeping worker with the lowest index, so that load gathers on few workers. False: it woke none, as all
-    /// are busy, or as one that searches will look again. It always returns false after [`close`](Idle::close).
+    /// It wakes the sleeping worker with the lowest index, so that few workers get most of the work. It returns false
+    /// if all workers are busy, or if one is searching, which sees the work or wakes another one. After
+    /// [`close`](Idle::close) it always returns false.
     ///
     /// One `SeqCst` fence and one load while no worker sleeps or searches, for any number of workers. No system call
     /// unless it wakes a worker.
@@ -319,12 +337,12 @@ impl<W: Wait> Idle<W> {
         claimed.map(|index| self.shared.unparkers[index].unpark()).is_some()
     }
 
-    /// Has the worker with this index look, for work that only it can do; returns whether it slept.
+    /// Announces work that only the worker with this index can do; returns whether it woke that worker.
     ///
-    /// The work, a pinned task or a latch, must be visible by now. A busy worker sees it in its next look. If the worker was
-    /// woken for shared work and finds this work first, the wake goes on to another worker. For that, a call that finds the
-    /// worker awake may wake another one. An index that is not in the set does nothing. It works after
-    /// [`close`](Idle::close), for workers in [`wait_for`](Worker::wait_for).
+    /// The work, a pinned task or a latch, must be visible by now. A busy worker sees it in its next `find`. If the
+    /// worker was woken for shared work and finds this work first, the wake for the shared work goes on to another
+    /// worker. Therefore a call that finds the worker awake may wake a different one. An index that is not in the set
+    /// does nothing. The call also works after [`close`](Idle::close), for workers in [`wait_for`](Worker::wait_for).
     ///
     /// # Examples
     ///
@@ -342,11 +360,12 @@ impl<W: Wait> Idle<W> {
         claimed
     }
 
-    /// Announces so many pieces of shared work, which must be visible by now; returns how many workers it woke.
+    /// Announces `work` pieces of shared work, which must be visible by now; returns how many workers it woke.
     ///
-    /// It wakes up to that many sleeping workers, the lowest indices first, without waiting for one to wake the next: faster
-    /// than [`wake_one`](Idle::wake_one) for each of them, if the work is worth several workers. Use it for a batch, the events
-    /// of a poll, or the timers that are due. Zero does nothing.
+    /// It wakes up to `work` sleeping workers itself, the lowest indices first. If the work is worth several workers,
+    /// that is faster than [`wake_one`](Idle::wake_one) for each piece, where each woken worker wakes the next. Use it
+    /// for a batch, the events of a poll, or the timers that are due. Zero does nothing, and after
+    /// [`close`](Idle::close) it wakes no worker.
     ///
     /// # Examples
     ///
@@ -365,10 +384,11 @@ impl<W: Wait> Idle<W> {
             .count()
     }
 
-    /// Closes the set, for good: wakes all workers, and `next` returns `None` where `find` finds nothing.
+    /// Closes the set for ever: wakes all workers, and from then on `next` returns `None` if `find` finds nothing.
     ///
-    /// What was visible before this call is still found. For when no running task can make more work: `wake_one` does nothing
-    /// from now on. Workers in [`wait_for`](Worker::wait_for) look once, and sleep again.
+    /// Workers still find work that was visible before this call. Call it when no running task can make more work, as
+    /// `wake_one` and `wake` do nothing from now on. Workers in [`wait_for`](Worker::wait_for) look once, and sleep
+    /// again.
     ///
     /// # Examples
     ///

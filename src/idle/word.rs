@@ -15,7 +15,8 @@
 //! | `request` | an announcement | idle is 0: nothing. Searches: set OWED. Else searching + 1 | `send` |
 //! | `send` | the owner of a search | | clear the lowest bit: that worker has the search now |
 //! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED and try again, which sets OWED again before it clears a bit. Else searching - 1 | |
-//! | `claim` | `wake_worker`, `wake`, `close` | searching + 1 | clear a certain bit; `send` if it is not set |
+//! | `request_more` | `wake` | searching + 1 | `send` |
+//! | `claim` | `wake_worker`, `close` | searching + 1 | clear a certain bit; `send` if it is not set |
 //! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1; the last one takes OWED along | set the bit; fence after the head |
 //! | `retract` | a signed worker | idle - 1, if it was not claimed | clear its bit, if it is still set |
 //! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1 | `send`, with the search that was kept |

@@ -32,22 +32,22 @@ pub enum Next<T> {
 
 /// A worker of an [`Idle`] set: finds work, and sleeps while there is none.
 ///
-/// It belongs to one thread at a time, and owns its parker. A worker that is dropped leaves the set: a wake that was meant
-/// for it goes to another one, and its place is free for [`Idle::enter`].
+/// It belongs to one thread at a time, and owns its parker. A worker that is dropped leaves the set: no wake is sent to
+/// it any more, and its place is free for [`Idle::enter`].
 ///
 /// # Memory ordering
 ///
-/// What came before an announcement is visible to the look of the worker that it wakes.
+/// What came before an announcement is visible to the `find` of the worker that it wakes.
 ///
 /// # Cost
 ///
-/// Work that the first look finds costs nothing: the words of the set are not touched. Otherwise the worker says that it is
-/// about to sleep, looks once more, and parks; see [`Parker::park`].
+/// If the first call of `find` returns work, the shared memory of the set is not touched. Otherwise the worker
+/// registers that it is about to sleep, calls `find` once more, and parks; see [`Parker::park`].
 ///
 /// # Panics
 ///
-/// A call of one of these methods within `find`, or within `deadline`, of the same worker panics, and leaves the set whole.
-/// A panic in `find` or `deadline` reaches the caller; then a wake that was meant for this worker goes to another one.
+/// If `find` or `deadline` calls one of these methods on the same worker, that call panics. The set stays usable. A
+/// panic in `find` or `deadline` reaches the caller; then a wake that was meant for this worker goes to another one.
 ///
 /// # Examples
 ///
@@ -112,8 +112,8 @@ impl<W> Worker<W> {
 impl<W: Wait> Worker<W> {
     /// Returns what `find` finds; sleeps while it finds nothing. `None` once the set is closed and `find` finds nothing.
     ///
-    /// What `find` must do is in the [module's docs](super#what-find-must-do). It is called once if it finds something at
-    /// once, and at least twice before each sleep.
+    /// For what `find` must do, see the [module's docs](super#what-find-must-do). It is called once if the first call
+    /// returns something, and otherwise at least twice before the worker first sleeps.
     ///
     /// # Examples
     ///
@@ -135,9 +135,10 @@ impl<W: Wait> Worker<W> {
 
     /// As [`next`](Worker::next), but gives up when `timeout` is over.
     ///
-    /// The time counts from the first look that finds nothing, and the clock is not read before. Never early: it returns
-    /// [`Next::TimedOut`] at or after the deadline, after a last look, so that work that arrives together with the deadline
-    /// wins. `Duration::MAX` is for ever, zero does not sleep. A wake that was meant for this worker goes to another one.
+    /// The time counts from the first sleep, after `find` has returned nothing twice, and the clock is not read before.
+    /// It returns [`Next::TimedOut`] at or after the deadline, never earlier, and only if a last call of `find` returns
+    /// nothing. `Duration::MAX` never times out, zero does not sleep. A wake that comes together with the deadline is
+    /// not lost: the worker calls `find` once more for it.
     ///
     /// # Examples
     ///
@@ -154,10 +155,10 @@ impl<W: Wait> Worker<W> {
         self.run(Ends::AtClose, || *deadline.get_or_insert_with(|| deadline_after(timeout)), find)
     }
 
-    /// As [`next`](Worker::next), but gives up at a deadline, which is asked anew before each sleep.
+    /// As [`next`](Worker::next), but gives up at a deadline: `deadline` is called before each sleep.
     ///
-    /// For executors with timers: if a wake announces an earlier timer, the worker looks, finds nothing, and asks for its
-    /// deadline again. `None` is no deadline, a deadline in the past does not sleep. Otherwise as
+    /// For executors with timers: if a wake announces an earlier timer, the worker calls `find`, which finds nothing,
+    /// and then `deadline` again. `None` means no deadline. A deadline in the past does not sleep. Otherwise as
     /// [`next_timeout`](Worker::next_timeout).
     ///
     /// # Examples
@@ -178,10 +179,11 @@ impl<W: Wait> Worker<W> {
         self.run(Ends::AtClose, deadline, find)
     }
 
-    /// As [`next`](Worker::next), within a task that waits for a result or a latch: does not end when the set is closed.
+    /// As [`next`](Worker::next), for a task that waits for a result or a latch: it does not end when the set is
+    /// closed.
     ///
-    /// `find` returns the result if it is there, or else other work to run meanwhile. It sleeps after
-    /// [`close`](Idle::close) too, until [`Idle::wake_worker`] announces the result. The module's docs have
+    /// `find` returns the result if it is there, or else other work to run meanwhile. After [`close`](Idle::close), the
+    /// worker sleeps until [`Idle::wake_worker`] announces the result. The module's docs show
     /// [a `join`](super#how-to-build-a-join).
     ///
     /// # Examples

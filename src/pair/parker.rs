@@ -11,13 +11,14 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The side that sleeps: the one owner of an [`AtomicParker`] that its [`Unparker`]s share.
+/// The side that sleeps: the only handle that parks on an [`AtomicParker`], which it shares with its [`Unparker`]s.
 ///
-/// It can be sent to another thread, but not shared, so that only one thread parks. Both sides keep the one
-/// allocation alive: on 64-bit Linux, 280 bytes with the default slow path, so that parkers do not share cache lines.
+/// It can be sent to another thread, but not shared, so that only one thread parks. Parker and unparkers keep one
+/// allocation alive: on 64-bit Linux, 280 bytes with the default slow path. Margins in it keep parkers off each other's
+/// cache lines.
 ///
-/// The names and meanings are those of crossbeam's `Parker` and of `parking`; for memory ordering, cost and panics see
-/// [`AtomicParker`], of which this is a handle. Besides, this one spins before it sleeps, where that pays: see [`Spin`].
+/// The names and meanings are those of crossbeam's `Parker` and of `parking`. For memory ordering, cost and panics see
+/// [`AtomicParker`]. Unlike that one, a `Parker` spins before it sleeps if the last tokens came soon: see [`Spin`].
 ///
 /// # Examples
 ///
@@ -87,8 +88,8 @@ impl<W> Parker<W> {
 
     /// Sets for how long this parker spins before it sleeps.
     ///
-    /// Without it, a parker uses [`Spin::default`] of the moment when it is made. What the parker has learned so far is
-    /// forgotten.
+    /// Without this call, a parker uses the [`Spin::default`] at the time of its creation. The call discards what the
+    /// parker has learned so far.
     ///
     /// # Examples
     ///
@@ -138,7 +139,7 @@ impl<W> Parker<W> {
 
     /// Returns what the parker holds at this moment; see [`AtomicParker::state`].
     ///
-    /// A hint that orders nothing. Wait-free, no system call.
+    /// It orders nothing, and the result may be out of date. Wait-free, no system call.
     ///
     /// # Examples
     ///
@@ -188,8 +189,8 @@ impl<W> Parker<W> {
 
     /// Turns a parker into a raw pointer, to be given to [`from_raw`](Parker::from_raw).
     ///
-    /// Until then, the pointer owns what the parker owned; only what it has learned about spinning, and a choice by
-    /// [`with_spin`](Parker::with_spin), are lost. An associated function: `Parker::into_raw(parker)`.
+    /// Until then, the pointer owns what the parker owned. What the parker has learned about spinning, and the setting
+    /// of [`with_spin`](Parker::with_spin), are lost. Call it as `Parker::into_raw(parker)`.
     ///
     /// # Examples
     ///
@@ -229,9 +230,9 @@ impl<W> Parker<W> {
 impl<W: Wait> Parker<W> {
     /// Sleeps until the token is there, and takes it; see [`AtomicParker::park`].
     ///
-    /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation
-    /// and no system call. If not, and where this parker has learned that it pays, it spins for at most as long as a sleep
-    /// would cost, before it sleeps; see [`Spin::adaptive`]. It synchronizes with every `unpark` up to then.
+    /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation and
+    /// no system call. If not, it may spin before it sleeps: with the default for up to 5 µs, and at times for up to
+    /// 60 µs; see [`Spin::adaptive`]. It synchronizes with every `unpark` up to then.
     ///
     /// # Examples
     ///
@@ -249,8 +250,8 @@ impl<W: Wait> Parker<W> {
 
     /// Sleeps until the token is there, but no longer than `timeout`; returns whether it took the token.
     ///
-    /// Returns false only at or after the end of that time, and a token that arrives together with it wins. Zero does
-    /// not sleep; `Duration::MAX` is for ever. See [`AtomicParker::park_timeout`].
+    /// Returns false only at or after the end of that time, and if the token is there by then, it returns true. Zero
+    /// does not sleep; `Duration::MAX` never times out. See [`AtomicParker::park_timeout`].
     ///
     /// # Examples
     ///

@@ -8,8 +8,8 @@ use std::task::Waker;
 
 /// The side that wakes: a handle of one pointer that sets the token of a [`Parker`](crate::Parker).
 ///
-/// Any thread may use it, and it stays valid after the `Parker` is gone: then an `unpark` sets a token that nobody will
-/// take. It becomes a [`Waker`] without a further allocation.
+/// Any thread may use it. It stays valid after the `Parker` is dropped: an `unpark` then wakes no thread. It can be
+/// turned into a [`Waker`] without a further allocation.
 ///
 /// For memory ordering, cost and panics see [`AtomicParker`](crate::AtomicParker).
 ///
@@ -20,7 +20,7 @@ use std::task::Waker;
 /// use std::task::Waker;
 ///
 /// let (parker, unparker) = pair();
-/// assert_eq!(unparker.notify(), ParkState::Empty); // a new token, and nobody had to be woken
+/// assert_eq!(unparker.notify(), ParkState::Empty); // a new token, and no wake was needed
 /// parker.park();
 ///
 /// let waker = Waker::from(unparker);
@@ -55,7 +55,7 @@ impl<W> Unparker<W> {
 
     /// Turns an unparker into a raw pointer, to be given to [`from_raw`](Unparker::from_raw).
     ///
-    /// Until then, the pointer owns what the unparker owned. An associated function: `Unparker::into_raw(unparker)`.
+    /// Until then, the pointer owns what the unparker owned. Call it as `Unparker::into_raw(unparker)`.
     ///
     /// # Examples
     ///
@@ -97,8 +97,8 @@ impl<W: Wait> Unparker<W> {
     /// Sets the token and wakes the parker if it sleeps; returns whether the token is new.
     ///
     /// False means that it was there already. What came before this call happens-before the return of the park that
-    /// consumes the token, in both cases. Lock-free and without a system call, unless it finds the parker asleep: then
-    /// it wakes it and, now and then, looks at the clock before, for a sleeper that learns from that. See
+    /// takes the token, in both cases. Lock-free and without a system call, unless it finds the parker asleep: then it
+    /// wakes the parker, and first reads the clock if the parker has asked for the time of its wake. See
     /// [`AtomicParker::unpark`](crate::AtomicParker::unpark).
     ///
     /// # Signal handlers
@@ -120,7 +120,7 @@ impl<W: Wait> Unparker<W> {
 
     /// Sets the token and wakes the parker if it sleeps; returns the state that it replaced.
     ///
-    /// [`ParkState::Parked`] says that it really woke somebody. See [`AtomicParker::notify`](crate::AtomicParker::notify).
+    /// [`ParkState::Parked`] means that it sent a wake. See [`AtomicParker::notify`](crate::AtomicParker::notify).
     ///
     /// # Examples
     ///
@@ -158,9 +158,9 @@ impl<W> fmt::Debug for Unparker<W> {
     }
 }
 
-/// A waker that unparks, made without a further allocation: it takes over the handle's reference.
+/// A waker that unparks. It takes over the handle's reference, without a further allocation.
 ///
-/// All wakers of one parker know each other by [`will_wake`](Waker::will_wake), wherever they were made.
+/// [`will_wake`](Waker::will_wake) returns true for any two wakers of one parker, wherever they were made.
 impl<W: Wait + Send + Sync + 'static> From<Unparker<W>> for Waker {
     fn from(unparker: Unparker<W>) -> Self {
         waker::from_arc(unparker.shared)

@@ -1,7 +1,8 @@
 //! The slow path: how a thread sleeps, and how it is woken.
 //!
-//! A parker touches its slow path only when a thread really goes to sleep, and when an `unpark` finds one asleep. The
-//! token, its memory ordering and the deadlines are the parker's own business; [`Wait`] only puts to sleep and wakes.
+//! A parker uses its slow path only when a thread goes to sleep, and when an `unpark` finds one asleep. The parker
+//! handles the token and its memory ordering, and checks the deadlines. [`Wait`] only puts threads to sleep and wakes
+//! them.
 //!
 //! | slow path | size of `AtomicParker` on 64-bit Linux | `unpark` in a signal handler | for |
 //! | --- | --- | --- | --- |
@@ -10,8 +11,8 @@
 //! | `ParkingLot` (feature `parking_lot`) | 1 byte | no: it may take a lock | very many parkers |
 //! | your own [`Wait`] | 1 byte and yours | if your `wake` may run there | a thread that sleeps in an event loop |
 //!
-//! A [`Parker`](crate::Parker) spins before it sleeps, where that pays. An event loop sees its events later by as much. Use
-//! [`Spin::off`](crate::Spin::off) for a parker that sleeps in one.
+//! A [`Parker`](crate::Parker) may spin before it sleeps. Meanwhile, an event loop that is its slow path is not polled.
+//! Use [`Spin::off`](crate::Spin::off) for such a parker.
 
 mod condvar;
 #[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
@@ -40,41 +41,41 @@ use std::time::{Duration, Instant};
 
 /// A way to put a thread to sleep and to wake it again.
 ///
-/// The trait is open and safe: a wrong implementation can hang its own users or burn CPU, but it can neither forge a
-/// token nor break memory safety. It is what makes an executor's own event loop a slow path: `wait` polls for
+/// Any crate can implement it, and it is safe: a wrong implementation can hang its own users or use CPU time, but it
+/// cannot set a token, and memory safety holds. With it, an executor's event loop can be a slow path: `wait` polls for
 /// I/O, and `wake` notifies the poller.
 ///
 /// # The contract
 ///
-/// - **(a)** Returning from `wait` is only a hint. The parker looks at the token again, and at the clock, and calls
-///   `wait` once more if need be. So `wait` may return early, for any reason, at any time.
-/// - **(b)** A [`wake`](Wait::wake) that comes after [`Sleeper::still_parked`] turned false must not be missed: look at
-///   `still_parked` in a way that is atomic with respect to your own `wake`. Either look under a mutex that `wake`
-///   locks too, or have a `wake` that is sticky: one that comes too early makes the next sleep return at once, as the
-///   notifier of an event loop does. With a sticky `wake` you need not look at all.
-/// - **(c)** No memory ordering is promised here. The parker orders an `unpark` before the park that consumes its
-///   token.
+/// - **(a)** `wait` may return early, for any reason, at any time. The parker then checks the token and the clock, and
+///   calls `wait` again if necessary.
+/// - **(b)** A [`wake`](Wait::wake) that comes between the check of [`Sleeper::still_parked`] and the sleep must not be
+///   lost. Either check `still_parked` under a mutex that `wake` locks too, and unlock it only by going to sleep, as a
+///   condition variable does. Or make `wake` sticky: if it comes before the sleep, the next sleep returns at once, as
+///   with the notifier of an event loop. With a sticky `wake`, `wait` need not check `still_parked`.
+/// - **(c)** No memory ordering is promised here. The parker orders an `unpark` before the park that takes its token.
 ///
 /// One `wake` may wake more than one sleeper, but must wake at least one that sleeps, if there is one.
 ///
 /// # Several sleepers
 ///
-/// An [`AtomicParker`](crate::AtomicParker) may be parked on by several threads at once. A slow path that knows whether
-/// others are still asleep says so with [`Sleeper::leave`]. For one that does not know, a sleeper that leaves an
-/// `AtomicParker` wakes another one to have it look, if there is one; that costs a `wake` and is correct. A
-/// [`Parker`](crate::Parker) has never more than one sleeper, and pays nothing.
+/// Several threads may park on one [`AtomicParker`](crate::AtomicParker) at once. A slow path that counts its sleepers
+/// reports with [`Sleeper::leave`] whether others are still asleep. If it does not, each thread that stops sleeping on
+/// an `AtomicParker` calls `wake` once more, so that another sleeper, if there is one, checks the token. This is
+/// correct, and costs a `wake`. A [`Parker`](crate::Parker) never has more than one sleeper, and does not need this.
 ///
 /// # Panics
 ///
-/// If `wait` panics, the panic reaches the caller of the park, the token is not consumed, and the parker stays usable;
-/// another sleeper is woken, if there is one, in case that the wake was meant for it. If `wake` panics, the panic
-/// reaches the caller of `unpark`, or of a park that sends a wake on to another sleeper. The token of that `unpark` is
-/// set by then, and that of the park is put back, but those asleep were not told: they see it when their sleep ends for
+/// If `wait` panics, the panic reaches the caller of the park, the token is not taken, and the parker stays usable.
+/// Another sleeper, if there is one, is woken, as the wake may have been meant for it. If `wake` panics, the panic
+/// reaches the caller of `unpark`, or of a park that was passing a wake on to another sleeper. The token is set by then
+/// (or put back, by the park), but the sleeping threads were not woken: they see the token when their sleep ends for
 /// another reason.
 ///
 /// # Examples
 ///
-/// A thread that naps for as long as nobody takes the trouble to wake it:
+/// A slow path that sleeps for 1 ms at a time, and whose `wake` does nothing: correct, but slow. (`examples/reactor`
+/// has two that sleep in an event loop.)
 ///
 /// ```
 /// use atomic_parker::wait::{Key, Sleeper, Wait};
@@ -107,16 +108,16 @@ pub trait Wait {
 
     /// Wakes at least one of the sleepers under this key, if there is one; called after the state has changed.
     ///
-    /// A slow path that serves several parkers wakes one of this key, or all. One that only ever serves a single parker
-    /// need not look at the key.
+    /// A slow path that several parkers share wakes a sleeper of this key, or all sleepers. A slow path of a single
+    /// parker may ignore the key.
     fn wake(&self, key: Key<'_>);
 }
 
-/// Sleeps as what it points to does: so that the caller can keep hold of an event loop that a parker sleeps in.
+/// A slow path in an `Arc`, so that other code can keep a handle to the event loop that a parker sleeps in.
 ///
-/// Several parkers may share one `Arc`. [`Condvar`], `Futex` and `ParkingLot` lose no wake then: the first two do not
-/// tell [keys](Key) apart, so a wake that comes through an `Arc` wakes all of their sleepers, and each of them looks at
-/// its own parker. A slow path of the caller's own must do as `wake` says: wake a sleeper of *this* key, or all.
+/// Several parkers may share one `Arc`. With [`Condvar`] and `Futex`, a wake through the `Arc` wakes all sleepers, and
+/// each of them checks its own parker, as these two do not distinguish [keys](Key). `ParkingLot` wakes a sleeper of the
+/// key. A [`Wait`] of your own must wake a sleeper of *this* key, or all.
 impl<W: Wait + ?Sized> Wait for Arc<W> {
     fn wait(&self, sleeper: &Sleeper<'_>) {
         sleeper.may_be_shared.set(true);
@@ -128,7 +129,7 @@ impl<W: Wait + ?Sized> Wait for Arc<W> {
     }
 }
 
-/// One sleep of one thread: what [`Wait::wait`] is told, and where it says what it knows.
+/// One sleep of one thread: the argument of [`Wait::wait`], which also reports with it whether others still sleep.
 ///
 /// The parker makes it; see [`Wait`] for an example.
 pub struct Sleeper<'a> {
@@ -154,13 +155,13 @@ impl<'a> Sleeper<'a> {
         self.state.peek() == ParkState::Parked
     }
 
-    /// Returns when this sleep shall end, or `None` for never.
+    /// Returns when this sleep must end at the latest, or `None` if it has no deadline.
     #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Returns how much time is left until the deadline, zero if it has passed, or `None` for ever.
+    /// Returns how much time is left until the deadline, zero if it has passed, or `None` if there is none.
     ///
     /// Reads the clock, if there is a deadline.
     #[inline]
@@ -173,21 +174,21 @@ impl<'a> Sleeper<'a> {
         sync::has_passed(self.deadline)
     }
 
-    /// Returns what stands for this parker, for a slow path that serves many of them.
+    /// Returns the key that identifies this parker, for a slow path that several parkers share.
     #[inline]
     pub fn key(&self) -> Key<'a> {
         Key::new(self.state)
     }
 
-    /// Says that this thread will not sleep any more in this call of [`Wait::wait`], and whether others still do.
+    /// Ends this sleep, and reports whether other threads still sleep on the same parker.
     ///
-    /// Optional (see "Several sleepers" in [`Wait`]). Call it at the end of `wait`, in a place that a new sleeper of
-    /// the same parker must pass too before it looks at [`still_parked`](Sleeper::still_parked), so that the answer
-    /// is true when it is acted on: under your mutex, say. `others_asleep` counts the threads that are in `wait` and
-    /// have not yet left. A false `false` can lose those threads, a false `true` costs a needless wake. A further call
-    /// in the same sleep does nothing.
+    /// Optional (see "Several sleepers" in [`Wait`]). Call it at the end of `wait`, under the mutex that a new sleeper
+    /// of the same parker locks before it checks [`still_parked`](Sleeper::still_parked), so that no sleeper can come
+    /// between your count and this call. `others_asleep` is whether other threads are in `wait` and have not called
+    /// `leave`. If it is false although there are some, they may never wake; if it is true although there are none,
+    /// that costs one needless wake. A second call in the same sleep does nothing.
     ///
-    /// Lock-free; if it consumes the token, that synchronizes with every `unpark` before.
+    /// Lock-free; if it takes the token, that synchronizes with every `unpark` before.
     #[inline]
     pub fn leave(&self, others_asleep: bool) {
         if self.left.get().is_none() {
@@ -219,10 +220,10 @@ impl fmt::Debug for Sleeper<'_> {
     }
 }
 
-/// What stands for one parker at a slow path that serves many of them.
+/// Identifies one parker, for a slow path that several parkers share.
 ///
-/// It borrows the parker, so while it exists no other object can have the same address. Two keys are equal if they stand
-/// for the same parker.
+/// It borrows the parker, so while it exists no other object can have the same address. Two keys are equal if they
+/// identify the same parker.
 #[derive(Clone, Copy)]
 pub struct Key<'a> {
     address: usize,
