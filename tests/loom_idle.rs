@@ -82,7 +82,6 @@ check! {
     two_tasks_each_announced on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     two_tasks_announced_at_once on Condvar <= 2, ParkingLot <= 2;
     two_tasks_of_two_callers on Condvar <= 2, ParkingLot <= 2;
-    two_tasks_announced_three_times on Condvar <= 2, ParkingLot <= 2;
     three_tasks on Condvar <= 1, ParkingLot <= 1;
     thief on Condvar <= 1, ParkingLot <= 2;
     pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
@@ -198,19 +197,6 @@ fn two_tasks_announced_at_once<W: Slow>() {
     let threads = one_each(workers, &queue);
     (0..2).for_each(|task| queue.push(task));
     idle.wake(2);
-    join(threads);
-}
-
-/// The second announcement is for nothing, and leaves OWED behind. So the third one changes nothing, but only reads.
-fn two_tasks_announced_three_times<W: Slow>() {
-    let (idle, workers) = set::<W>(2);
-    let queue = Queue::new(2);
-    let threads = one_each(workers, &queue);
-    queue.push(0);
-    idle.wake_one();
-    idle.wake_one();
-    queue.push(1);
-    idle.wake_one();
     join(threads);
 }
 

@@ -97,12 +97,12 @@ build() {
     [ -s "$work/$1.binary" ]
 }
 
-# models JOB PREEMPTIONS: a number, or `all` for as many as each model names.
+# models JOB SUITE PREEMPTIONS: a number, or `all` for as many as each model names.
 models() {
     local bound=()
-    [ "$2" = all ] || bound=("LOOM_MAX_PREEMPTIONS=$2")
+    [ "$3" = all ] || bound=("LOOM_MAX_PREEMPTIONS=$3")
     env "${bound[@]}" RUSTC_BOOTSTRAP=1 timeout "$limit" "$(cat "$work/$1.binary")" -Zunstable-options --fail-fast \
-        --nocapture --test-threads=2 >"$work/$1.log" 2>&1
+        --nocapture --test-threads=2 $(filter_of "$2") >"$work/$1.log" 2>&1
 }
 
 # attempt JOB NUMBER: writes the result to $work/result.NUMBER.
@@ -125,7 +125,7 @@ attempt() {
     for preemptions in 1 all; do
         code=0
         # Hides the shell's message when a model aborts. An abort counts as a kill.
-        { models "$job" $preemptions || code=$?; } 2>/dev/null
+        { models "$job" "$(models_of "$file")" $preemptions || code=$?; } 2>/dev/null
         [ "$code" -ne 0 ] || continue
         # Not from the summary: a deadlock during unwinding aborts the run before it.
         which=$(sed -nE "s/.*thread '([A-Za-z_]+::[A-Za-z_]+)'.* panicked at .*/\1/p" "$work/$job.log" | head -n 1)
@@ -147,7 +147,7 @@ control() {
     rm -rf "${work:?}/$1/src"
     cp -r "$root/src" "$work/$1/src"
     build "$1" "$2" || { cat "$work/$1.log" >&2; die "the control does not build"; }
-    limit=1200 models "$1" "$3" || { tail -n 60 "$work/$1.log" >&2; die "the control fails: $2, $3 preemptions"; }
+    limit=1200 models "$1" "$2" "$3" || { tail -n 60 "$work/$1.log" >&2; die "the control fails: $2, $3 preemptions"; }
     echo "passes    the control: $2, $(grep -c 'model .* interleavings' "$work/$1.log") models with at most $3 preemptions"
 }
 

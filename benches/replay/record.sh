@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Records the waits of real programs into benches/replay/waits/: builds a copy of the crate that notes each wait of its
+# parkers, and runs the examples and benches with it. Takes two minutes.
+#
+#   benches/replay/record.sh
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+git -C "$root" ls-files -z | (cd "$root" && xargs -0 cp --parents -t "$work")
+cd "$work"
+
+# Each wait is learned from, and learning writes it down.
+cat >>src/lib.rs <<'END'
+pub(crate) fn record(parker: usize, spun: u32, end: crate::spin::End) {
+    use std::io::Write;
+    static LOG: std::sync::OnceLock<std::sync::Mutex<std::fs::File>> = std::sync::OnceLock::new();
+    let log = LOG.get_or_init(|| {
+        let path = std::env::var("RECORD").unwrap_or_else(|_| "/dev/null".into());
+        std::sync::Mutex::new(std::fs::File::options().create(true).append(true).open(path).unwrap())
+    });
+    let wait = match end {
+        crate::spin::End::Found => spun.to_string(),
+        crate::spin::End::Came(after) => spun.saturating_add(after).to_string(),
+        crate::spin::End::SameCpu => "same".into(),
+        crate::spin::End::TimedOut => "out".into(),
+    };
+    let _ = log.lock().unwrap().write_all(format!("{parker} {wait}\n").as_bytes());
+}
+END
+sed -i '/fn learn(/,/^    }/s/policy.step(spun, end);/policy.step(spun, end); crate::record(Self::number(\&self.shared), spun, end);/' src/pair/parker.rs
+sed -i 's/self.skip = self.draw(1 << self.quiet);//' src/spin/policy.rs
+grep -q 'crate::record' src/pair/parker.rs || { echo "record.sh: the place to record is gone" >&2; exit 2; }
+
+# record NAME COMMAND...: 2,000 waits from the middle of the run, with the parkers numbered from 0.
+record() {
+    local name=$1
+    shift
+    RECORD=$work/$name.log "$@" >/dev/null
+    awk -v lines="$(wc -l <"$work/$name.log")" '
+        NR > (lines - 2000) / 2 { if (!($1 in number)) number[$1] = count++; print number[$1], $2; if (++taken == 2000) exit }
+    ' "$work/$name.log" >"$root/benches/replay/waits/$name.txt"
+    echo "$name: $(wc -l <"$root/benches/replay/waits/$name.txt") of $(wc -l <"$work/$name.log") waits"
+}
+duel() { cargo bench --quiet -p atomic-parker-benches --bench duel -- "$@"; }
+pool() { cargo bench --quiet -p atomic-parker-benches --bench pool -- "$@"; }
+mkdir -p "$root/benches/replay/waits"
+cargo build --release --examples
+# The reactor is not here: its parkers sleep in the event loop, and do not spin.
+record executor cargo run --quiet --release --example executor -- "${RECORD_FOLDER:-$(rustc --print sysroot)}"
+record pool pool "bursts of 8 tasks of 5 µs, 4 workers"
+record tasks-alone pool "a task each 100 µs, 4 workers"
+record channel duel "block_on, round trip"
+record round-trip duel "round trip, free"
+record ring duel ring
+record gaps-of-5 duel "gaps of 5 µs, Poisson"
+record short-and-long duel "short and long"
