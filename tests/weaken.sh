@@ -73,11 +73,16 @@ for list in "$root"/tests/weaken/*.sh; do
 done
 [ ${#names[@]} -gt 0 ] || die "no mutant matches"
 
-# The models that test a file.
+# The models that test a file; of the idle set's, those on one slow path are enough.
 models_of() {
     case $1 in
     idle/*) echo loom_idle ;;
     *) echo loom ;;
+    esac
+}
+filter_of() {
+    case $1 in
+    loom_idle) echo Condvar ;;
     esac
 }
 

@@ -141,7 +141,8 @@ fn main() {
             row.1.push((file.file_stem().unwrap().to_string_lossy().into_owned(), format!("{cost:.2}")));
         }
     }
-    let played = [("pair", pair(|_| 300)), ("pair with pauses", pair(|round| if round % 100 == 0 { 1_000_000 } else { 300 }))];
+    let played =
+        [("pair", pair(|_| 300)), ("pair with pauses", pair(|round| if round % 100 == 0 { 1_000_000 } else { 300 }))];
     for (name, cost) in played {
         rows[0].1.push((name.into(), format!("{cost:.2}")));
         rows[1].1.push((name.into(), "–".into()));
