@@ -24,7 +24,7 @@ play() {
 
 play "policy" ""
 without() { play "without $1" "$2" policy; }
-without "credit beyond a hint" 's/self.credit = (self.credit.max(limit).*/self.credit = 0;/'
+without "credit for spins that find the token" 's/self.credit = (self.credit.max(limit).*/self.credit = 0;/'
 without "a budget: always S" 's/false if self.credit > 0 => self.budget/false if self.credit > 0 => self.spin.limit()/'
 without "misses" 's/self.draw(1 << self.misses) == 0/true/'
 without "the answer that the CPU is the same" 's/End::SameCpu | End::TimedOut => u32::MAX,/End::SameCpu => spun, End::TimedOut => u32::MAX,/'

@@ -1,5 +1,7 @@
 //! The chart: one line for each row, with a point and its interval on a logarithmic axis. A vertical line marks ratio 1.
 //!
+//! A row is faster or slower if its whole interval is.
+//!
 //! The SVG is written by hand, as it needs its own style sheet to follow the reader's light or dark theme.
 
 use crate::rows::{Against, Row};
@@ -9,9 +11,9 @@ use std::fmt::Write;
 const STYLE: &str = "<style>\
 text{font:15px sans-serif;fill:#1b1f24}.title{font-weight:bold}.small{font-size:13px}\
 .grid{stroke:#d0d7de}.one{stroke:#1b1f24;stroke-width:2}.interval{stroke:#0550ae;stroke-width:3}\
-.faster{fill:#0550ae;stroke:#0550ae;stroke-width:2}.equal{fill:#fff;stroke:#0550ae;stroke-width:2}.back{fill:#fff}\
+.faster{fill:#0550ae;stroke:#0550ae;stroke-width:2}.equal,.slower{fill:#fff;stroke:#0550ae;stroke-width:2}.back{fill:#fff}\
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.grid{stroke:#3d444d}.one{stroke:#e6edf3}\
-.interval{stroke:#79c0ff}.faster{fill:#79c0ff;stroke:#79c0ff}.equal{fill:#0d1117;stroke:#79c0ff}.back{fill:#0d1117}}\
+.interval{stroke:#79c0ff}.faster{fill:#79c0ff;stroke:#79c0ff}.equal,.slower{fill:#0d1117;stroke:#79c0ff}.back{fill:#0d1117}}\
 </style>";
 
 const WIDTH: f64 = 940.0;
@@ -28,26 +30,25 @@ struct Point<'a> {
 /// The rows that are marked for the chart, each with its ratio to the best peer.
 pub fn svg(rows: &[Row]) -> String {
     let points: Vec<Point> = rows.iter().filter(|row| row.heading.in_chart).filter_map(point).collect();
-    let (mut faster, mut rest): (Vec<_>, Vec<_>) = points.into_iter().partition(|point| point.ratio.high < 0.9);
-    faster.sort_by(|a, b| a.ratio.median.total_cmp(&b.ratio.median));
-    rest.sort_by(|a, b| a.ratio.median.total_cmp(&b.ratio.median));
-    let all = || faster.iter().chain(&rest);
+    let (mut faster, rest): (Vec<_>, Vec<_>) = points.into_iter().partition(|point| point.ratio.high < 1.0);
+    let (mut equal, mut slower): (Vec<_>, Vec<_>) = rest.into_iter().partition(|point| point.ratio.low <= 1.0);
+    for group in [&mut faster, &mut equal, &mut slower] {
+        group.sort_by(|a, b| a.ratio.median.total_cmp(&b.ratio.median));
+    }
+    let all = || faster.iter().chain(&equal).chain(&slower);
     let least = all().map(|point| point.ratio.low).fold(0.5, f64::min).log10().floor();
     let most = all().map(|point| point.ratio.high).fold(1.5, f64::max).log10();
     let x = move |ratio: f64| AXIS.0 + (AXIS.1 - AXIS.0) * (ratio.log10() - least) / (most - least);
 
     let mut body = String::new();
     let mut y = 46.0;
-    for (title, group, class) in [("Faster", &faster, "faster"), ("No slower", &rest, "equal")] {
+    for (title, group, class) in
+        [("Faster", &faster, "faster"), ("No slower", &equal, "equal"), ("Slower", &slower, "slower")]
+    {
         if group.is_empty() {
             continue;
         }
-        // The title depends on the result.
-        let title = match group.iter().map(|point| point.ratio.low).fold(0.0, f64::max) {
-            worst if worst > 1.1 => format!("{title}, or at a price"),
-            _ => title.to_string(),
-        };
-        text(&mut body, 12.0, y, "title", &title);
+        text(&mut body, 12.0, y, "title", title);
         y += LINE;
         for point in group {
             draw(&mut body, point, y, class, x);
@@ -106,7 +107,18 @@ fn draw(out: &mut String, point: &Point, y: f64, class: &str, x: impl Fn(f64) ->
         )
         .unwrap();
     }
-    write!(out, r#"<circle class="{class}" cx="{:.1}" cy="{middle}" r="5"/>"#, x(median)).unwrap();
+    let x = x(median);
+    match class {
+        "slower" => {
+            let (left, right, top, bottom) = (x - 6.0, x + 6.0, middle - 6.0, middle + 6.0);
+            write!(
+                out,
+                r#"<path class="{class}" d="M{left:.1} {middle}L{x:.1} {top}L{right:.1} {middle}L{x:.1} {bottom}Z"/>"#
+            )
+        }
+        _ => write!(out, r#"<circle class="{class}" cx="{x:.1}" cy="{middle}" r="5"/>"#),
+    }
+    .unwrap();
     text(out, AXIS.1 + 16.0, y, "small", &format!("{} of {}", short(median), point.peer));
 }
 

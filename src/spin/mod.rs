@@ -17,9 +17,9 @@ use std::time::Duration;
 
 /// For how long a [`Parker`](crate::Parker) spins, that is, looks at the token again and again, before it sleeps.
 ///
-/// A sleep and its wake-up take 3 to 8 µs of processor time, and the thread runs on 5 to 60 µs after the wake. Two threads
-/// that spin on two CPUs hand over a token in about 0.1 µs. But a spin is wasted if the token comes later, and it is in the
-/// way if the waker needs the same CPU.
+/// A sleep and its wake-up take 3 to 8 µs of processor time, and the thread continues 5 to 60 µs after the wake. Two threads
+/// that spin on two CPUs hand over a token in about 0.1 µs. But a spin is wasted if the token comes later, and it delays
+/// a waker that needs the same CPU.
 ///
 /// | | spins |
 /// | --- | --- |
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// # Event loops
 ///
 /// While a parker spins, its [`Wait`](crate::wait::Wait) is not called: a thread that sleeps in an event loop sees its
-/// events later by up to the length of the spin, 5 µs with the default. Where that is too much, use `off` for this parker.
+/// events later by up to the length of the spin, 60 µs at most with the default. If that is too much, use `off`.
 ///
 /// # Examples
 ///
@@ -72,20 +72,20 @@ impl Spin {
         Self(0)
     }
 
-    /// Spins for `limit` at every park, whether it pays or not.
+    /// Spins for up to `limit` at every park.
     ///
-    /// The unit is processor time of the parking thread. `limit` is cut to 2.1 seconds. A limit above zero spins for at least
+    /// `limit` is cut to 2.1 seconds. A limit above zero spins for at least
     /// about 1 µs: until then the clock is not read. A park with a deadline reads it from the start.
     ///
-    /// Where a wake-up came from the CPU that the parker slept on, the next park sleeps at once, as a spin might keep the
-    /// waker from running; it spins again after a wake-up from another CPU. So a thread that is moved to a single CPU, or
-    /// back, spins once too often, or sleeps once. Before its first wake-up, the parker goes by the number of CPUs that the
-    /// process had when one of its threads first asked; with one CPU it does not spin. Later changes of that number are
-    /// noticed by wake-ups only: not on systems other than Linux and Android, and not while each spin finds the token, as one
-    /// does on a single CPU that is longer than the time slice of the thread, a few milliseconds.
+    /// After a wake-up from the CPU that the parker slept on, the next parks sleep at once, as a spin could keep the waker from
+    /// running. After a wake-up from another CPU, the parker spins again. So after a thread was pinned to one CPU, it spins
+    /// once in vain; after it was unpinned, it sleeps once in vain. Before its first wake-up, a parker spins only if the process
+    /// has more than one CPU. This number is kept once it is above one, so a later change to one CPU is noticed by a wake-up
+    /// only. On systems other than Linux and Android it is not noticed. Nor is it noticed while each spin finds the token, as on
+    /// a single CPU if `limit` is longer than the thread's time slice (a few milliseconds).
     ///
-    /// **Under real-time priorities** (`SCHED_FIFO`, `SCHED_RR`) a spinning thread is not preempted by one of lower priority.
-    /// If the waker is one and has no other CPU, each park delays it by the whole `limit`. Use [`off`](Spin::off) there.
+    /// **Under real-time priorities** (`SCHED_FIFO`, `SCHED_RR`), a waker of lower priority that can run only on the same CPU waits
+    /// for the whole `limit` at each park. Use [`off`](Spin::off) there.
     ///
     /// # Examples
     ///
@@ -102,13 +102,13 @@ impl Spin {
         Self(Self::nanos(limit))
     }
 
-    /// Spins where that costs less processor time than sleeping, as far as this parker can tell. The default.
+    /// Spins if the last waits show that this costs less processor time than sleeping. The default.
     ///
     /// For every sequence of waits, the processor time of sleeper and waker together is at most twice that of sleeping at
-    /// once, plus a constant; where all waits are long, it is the same. The price of a sleep is taken for 5 µs, so the
-    /// parker spins where the token comes within that time, from another CPU. Where the token comes within 60 µs, it tries
-    /// longer spins for a sixteenth of its time, as both sides may be waiting for each other's wake-up. On a single CPU it
-    /// never spins.
+    /// once, plus a constant. If all waits are longer than 60 µs, it is the same. A sleep is assumed to cost 5 µs. So the
+    /// parker spins if the token comes within that time, from another CPU. If the token comes within 60 µs, it sometimes
+    /// spins for that long, as both sides may be waiting for each other's wake-up; this adds at most a sixteenth of the cost of
+    /// its sleeps. On a single CPU it never spins. [`docs::spinning`](crate::docs::spinning) has the rules.
     ///
     /// Competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991.
     ///
@@ -125,11 +125,11 @@ impl Spin {
         Self::adaptive_up_to(Duration::from_micros(5))
     }
 
-    /// As [`adaptive`](Spin::adaptive), with a price for a sleep of your own: where latency is worth processor time.
+    /// As [`adaptive`](Spin::adaptive), but assumes that a sleep costs `limit`: for lower latency at the cost of processor time.
     ///
-    /// The parker spins where it has learned that the token comes within `limit`, and for no longer than that. The processor
-    /// time is at most twice that of sleeping at once if a sleep is counted as `limit`. `limit` is cut to 2.1 seconds; zero is
-    /// [`off`](Spin::off). However many parkers there are, those that spin for more than 5 µs leave one CPU free.
+    /// The parker spins if it has learned that the token comes within `limit`, for up to `limit`, and sometimes for up to 60 µs. The
+    /// processor time is at most twice that of sleeping at once if a sleep is counted as `limit`. `limit` is cut to 2.1 seconds;
+    /// zero is [`off`](Spin::off). On up to 17 CPUs, parkers that spin for more than 5 µs leave one CPU free.
     ///
     /// # Examples
     ///
@@ -148,10 +148,10 @@ impl Spin {
         }
     }
 
-    /// Sets what the parkers of this process use from now on that are given no other.
+    /// Sets the default of this process, for parkers without [`with_spin`](crate::Parker::with_spin).
     ///
-    /// These are new parkers of every constructor, and those that [`block_on`](crate::block_on) keeps for each thread, at its
-    /// next call. Parkers that exist keep theirs. An application can so turn spinning off for all its dependencies, in its
+    /// New parkers use it, and so do the parkers that [`block_on`](crate::block_on) keeps for each thread, from its next call on.
+    /// Other existing parkers keep their setting. So an application can turn spinning off for all its dependencies, in its
     /// first line. Lock-free, no system call. It orders no other memory.
     ///
     /// # Examples

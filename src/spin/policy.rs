@@ -4,13 +4,13 @@
 //! more than the sleep that it may spare (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). The rest is not to
 //! spin where the token comes later. A wait is *short* if its token comes within `S`, and *long* otherwise.
 //!
-//! - **Hint.** The parker slept in a short wait, and the token came from another CPU. So a spin would have found it. The
-//!   parker gets `S` of credit.
+//! - **Short sleeps.** The parker slept in a short wait, and the token came from another CPU. So a spin would have found it.
+//!   This gives `S` of credit.
 //! - **Credit.** While there is credit, the parker spins for `budget` in each wait. A spin that fails spends its length. A
 //!   spin that finds the token after `t` earns `S - t`, and raises the credit to `S` before. At most `3 S`.
 //! - **Budget.** A little more than the longest wait that a spin has found. A spin that fails in a long wait shortens it
 //!   by a quarter; one that fails in a short wait doubles it.
-//! - **Misses.** How often in a row the credit of a hint was spent without success. After `m` of them, a hint counts with
+//! - **Misses.** How often in a row the credit was spent without success. After `m` of them, a short sleep gives credit with
 //!   probability `2^-m`.
 //! - **Exploring.** Two threads that put each other to sleep each wait for the other's wake-up, longer than `S`, although
 //!   neither would wait if both spun. So when the token came within 60 µs, the parker spins that far, for 300 µs all
@@ -21,11 +21,11 @@
 //! # What it costs at most
 //!
 //! For every sequence of waits, at most twice the processor time of sleeping at once, and a constant. A wait costs `S` for
-//! a sleep and the time of its spin. Credit comes from a hint, a sleep that no spin was added to, or from a spin that was
-//! cheaper than a sleep, and spins that fail spend it. The last of them may spend more than is left: so at most `2 S` for a
-//! hint, in two spins or more, as each is shorter than the one before. The worst is a hint and two spins that fail: 4.75
-//! `S` in three waits. Exploring adds a sixteenth. So it is 1.65 and a constant, if `S` is right, and 2.2 if a sleep takes
-//! only half of `S`. Where all waits are long there is no hint, so no spin.
+//! a sleep and the time of its spin. Credit comes from a short sleep, which has no spin, or from a spin that was cheaper
+//! than a sleep, and spins that fail spend it. The last of them may spend more than is left: so less than `2 S` for a short
+//! sleep, in two spins or more, as each is shorter than the one before. The worst is a short sleep and two spins that fail:
+//! 4.75 `S` in three waits. Exploring adds a sixteenth. So it is 1.65 and a constant, if `S` is right, and 2.2 if a sleep takes
+//! only half of `S`. Where all waits are longer than 60 µs there is no credit, so no spin.
 
 use super::Spin;
 

@@ -169,20 +169,20 @@ fn changes_are_followed_both_ways() {
 }
 
 #[test]
-fn misses_make_hints_rare() {
-    // The spins that follow a hint fail.
+fn misses_make_credit_rare() {
+    // The spins that follow a short sleep fail.
     let mut run = Run::adaptive(3);
-    let mut hints = 0;
+    let mut credits = 0;
     for _ in 0..10_000 {
         let spins = run.policy.spins_for() > 0;
         run.wait(if spins { Some(LONG) } else { Some(1_000) });
-        hints += u32::from(!spins && run.policy.spins_for() > 0);
+        credits += u32::from(!spins && run.policy.spins_for() > 0);
     }
-    assert!((50..250).contains(&hints), "{hints}");
+    assert!((50..250).contains(&credits), "{credits}");
 }
 
 #[test]
-fn a_hint_gives_the_price_of_a_sleep() {
+fn a_short_sleep_gives_the_price_of_a_sleep() {
     for came in [0, 1_000, 3_000, S] {
         let mut run = Run::adaptive(1);
         assert_eq!(run.wait(Some(came)), (0, true));
