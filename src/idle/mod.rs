@@ -408,6 +408,15 @@ impl<W: Wait> Idle<W> {
     }
 }
 
+#[cfg(all(loom, feature = "loom"))]
+impl<W> Idle<W> {
+    /// For models whose workers have all ended.
+    #[doc(hidden)]
+    pub fn assert_at_rest(&self) {
+        assert!(self.shared.word.is_at_rest(), "a worker or a search is still counted");
+    }
+}
+
 fn bits() -> usize {
     #[cfg(all(loom, feature = "loom"))]
     return crate::sync::word_bits();

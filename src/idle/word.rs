@@ -265,6 +265,12 @@ impl Word {
         self.request_with(OWED)
     }
 
+    /// Whether no worker is counted and no search, for models.
+    #[cfg(all(loom, feature = "loom"))]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.head().load(Ordering::Relaxed) == 0
+    }
+
     /// How many bits are set at this moment: a hint.
     pub(super) fn asleep(&self) -> usize {
         (0..self.words).map(|word| self.word(word).load(Ordering::Relaxed).count_ones() as usize).sum()
