@@ -82,8 +82,9 @@ check! {
     two_tasks_each_announced on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     two_tasks_announced_at_once on Condvar <= 2, ParkingLot <= 2;
     two_tasks_of_two_callers on Condvar <= 2, ParkingLot <= 2;
+    announced_for_nothing on Condvar <= 1, ParkingLot <= 1;
     three_tasks on Condvar <= 1, ParkingLot <= 1;
-    thief on Condvar <= 2, ParkingLot <= 1;
+    thief on Condvar <= 1, ParkingLot <= 2;
     pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
     batch on Condvar <= 2, ParkingLot <= 2;
     deadline_against_wake on Condvar <= 2, ParkingLot <= 2;
@@ -217,11 +218,26 @@ fn two_tasks_of_two_callers<W: Slow>() {
     join(&idle, threads);
 }
 
+/// The first announcement is for nothing. A worker that searches for it may end that search while the others rely on it.
+fn announced_for_nothing<W: Slow>() {
+    let (idle, workers) = set::<W>(2);
+    let queue = Queue::new(2);
+    let threads = one_each(workers, &queue);
+    thread::yield_now(); // so that both sleep, without a preemption
+    idle.wake_one();
+    for task in 0..2 {
+        queue.push(task);
+        idle.wake_one();
+    }
+    join(&idle, threads);
+}
+
 /// Only a chain of two wakes reaches the third worker.
 fn three_tasks<W: Slow>() {
     let (idle, workers) = set::<W>(3);
     let queue = Queue::new(3);
     let threads = one_each(workers, &queue);
+    thread::yield_now(); // so that all of them sleep, without a preemption
     for task in 0..3 {
         queue.push(task);
         idle.wake_one();

@@ -62,6 +62,7 @@ idle() {
     fails idle -DTASKS=2 -DKEEPS_THE_WAKE
     fails idle -DONE_LINK
     fails idle -DTASKS=2 -DNO_OWED
+    fails idle -DTASKS=2 -DFORGETS
 }
 
 [ $# -gt 0 ] || set -- byte idle

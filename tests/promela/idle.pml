@@ -15,7 +15,8 @@
  * One caller announces the tasks, one after the other. The script does not run the larger models: -DCALLERS=2 or 3, for
  * concurrent callers, and -DBATCH, one caller with `wake`.
  *
- * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED.
+ * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED,
+ * -DFORGETS.
  */
 
 #ifndef TASKS
@@ -59,7 +60,13 @@ inline send() {
         fi;
         atomic {
             if
-            :: searches == 1 && owed -> owed = false; again = true
+            :: searches == 1 && owed ->
+                owed = false;
+#ifdef FORGETS
+                searches--; again = false
+#else
+                again = true
+#endif
             :: else -> searches--; again = false
             fi
         };
