@@ -82,8 +82,8 @@ check! {
     two_tasks_each_announced on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     two_tasks_announced_at_once on Condvar <= 2, ParkingLot <= 2;
     two_tasks_of_two_callers on Condvar <= 2, ParkingLot <= 2;
-    announced_for_nothing on Condvar <= 1, ParkingLot <= 1;
-    three_tasks on Condvar <= 1, ParkingLot <= 1;
+    announced_for_nothing on Condvar <= 1, Futex <= 1, ParkingLot <= 1;
+    three_tasks on Condvar <= 0, Futex <= 0, ParkingLot <= 0;
     thief on Condvar <= 1, ParkingLot <= 2;
     pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
     batch on Condvar <= 2, ParkingLot <= 2;
