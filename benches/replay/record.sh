@@ -48,10 +48,11 @@ mkdir -p "$root/benches/replay/waits"
 cargo build --release --examples
 # The reactor is not here: its parkers sleep in the event loop, and do not spin.
 record executor cargo run --quiet --release --example executor -- "${RECORD_FOLDER:-$(rustc --print sysroot)}"
-record pool pool "bursts of 8 tasks of 5 µs, 4 workers"
+record pool pool "burst of 8 tasks of 5 µs: a task, 4 workers"
 record tasks-alone pool "a task each 100 µs, 4 workers"
 record channel duel "block_on, round trip"
-record round-trip duel "round trip, free"
+record round-trip duel "round trip, two cores"
 record ring duel ring
+record fan-out duel "fan out"
 record gaps-of-5 duel "gaps of 5 µs, Poisson"
 record short-and-long duel "short and long"
