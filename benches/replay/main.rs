@@ -32,6 +32,7 @@ impl Spin {
 
 const S: u32 = 5_000;
 const LEARN: u32 = 1_000;
+const REPEATS: u64 = 10;
 /// A thread that was asleep runs on so much later, in the two columns that are played.
 const WAKE_UP: u32 = 20_000;
 
@@ -99,13 +100,18 @@ impl Player {
 fn costs(waits: &[(usize, Wait)]) -> [f64; 3] {
     let mut players = BTreeMap::new();
     let (mut always, mut best) = (0, 0);
-    for &(parker, wait) in waits {
-        players.entry(parker).or_insert_with(|| Player::new(parker)).wait(wait);
+    // Several times, as a parker lives longer than a recording.
+    for _ in 0..REPEATS {
+        for &(parker, wait) in waits {
+            players.entry(parker).or_insert_with(|| Player::new(parker)).wait(wait);
+        }
+    }
+    for &(_, wait) in waits {
         always += u64::from(wait.cost(S));
         best += u64::from(wait.cost(0).min(wait.cost(u32::MAX - S)).min(S));
     }
-    let policy = players.values().map(|player| player.cost).sum();
-    [policy, always, best].map(|cost: u64| cost as f64 / (waits.len().max(1) as f64 * f64::from(S)))
+    let policy = players.values().map(|player| player.cost).sum::<u64>() / REPEATS;
+    [policy, always, best].map(|cost| cost as f64 / (waits.len().max(1) as f64 * f64::from(S)))
 }
 
 /// Two threads that hand over after `work` nanoseconds, in turn.

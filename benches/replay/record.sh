@@ -11,21 +11,27 @@ git -C "$root" ls-files -z | (cd "$root" && xargs -0 cp --parents -t "$work")
 cd "$work"
 
 # Each wait is learned from, and learning writes it down.
+# A wait costs it a lock that is free, so that it does not change what it records.
 cat >>src/lib.rs <<'END'
 pub(crate) fn record(parker: usize, spun: u32, end: crate::spin::End) {
     use std::io::Write;
-    static LOG: std::sync::OnceLock<std::sync::Mutex<std::fs::File>> = std::sync::OnceLock::new();
-    let log = LOG.get_or_init(|| {
+    static LOG: std::sync::Mutex<Vec<(usize, u32, crate::spin::End)>> = std::sync::Mutex::new(Vec::new());
+    let mut log = LOG.lock().unwrap();
+    log.push((parker, spun, end));
+    if log.len() == 250 {
         let path = std::env::var("RECORD").unwrap_or_else(|_| "/dev/null".into());
-        std::sync::Mutex::new(std::fs::File::options().create(true).append(true).open(path).unwrap())
-    });
-    let wait = match end {
-        crate::spin::End::Found => spun.to_string(),
-        crate::spin::End::Came(after) => spun.saturating_add(after).to_string(),
-        crate::spin::End::SameCpu => "same".into(),
-        crate::spin::End::TimedOut => "out".into(),
-    };
-    let _ = log.lock().unwrap().write_all(format!("{parker} {wait}\n").as_bytes());
+        let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+        let text: String = log
+            .drain(..)
+            .map(|(parker, spun, end)| match end {
+                crate::spin::End::Found => format!("{parker} {spun}\n"),
+                crate::spin::End::Came(after) => format!("{parker} {}\n", spun.saturating_add(after)),
+                crate::spin::End::SameCpu => format!("{parker} same\n"),
+                crate::spin::End::TimedOut => format!("{parker} out\n"),
+            })
+            .collect();
+        file.write_all(text.as_bytes()).unwrap();
+    }
 }
 END
 sed -i '/fn learn(/,/^    }/s/policy.step(spun, end);/policy.step(spun, end); crate::record(Self::number(\&self.shared), spun, end);/' src/pair/parker.rs
