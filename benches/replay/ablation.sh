@@ -24,9 +24,9 @@ play() {
 
 play "policy" ""
 without() { play "without $1" "$2" policy; }
-without "credit for spins that find the token" 's/self.credit = (self.credit.max(limit).*/self.credit = 0;/'
-without "a budget: always S" 's/false if self.credit > 0 => self.budget/false if self.credit > 0 => self.spin.limit()/'
+without "credit for spins that find the token" 's/self.credit.context. = (S.max(.*/self.credit[context] = 0;/'
+without "history: one credit" 's/self.after_short = short;//'
 without "misses" 's/self.draw(1 << self.misses) == 0/true/'
 without "the answer that the CPU is the same" 's/End::SameCpu | End::TimedOut => u32::MAX,/End::SameCpu => spun, End::TimedOut => u32::MAX,/'
 without "exploring" 's/let begins = .*/let begins = false;/'
-without "skipping" 's/self.skip = self.draw(1 << self.quiet);//'
+without "skipping" 's/self.skip = self.draw(1 << self.quiet) as u8;//'

@@ -35,7 +35,7 @@ pub(crate) fn record(parker: usize, spun: u32, end: crate::spin::End) {
 }
 END
 sed -i '/fn learn(/,/^    }/s/policy.step(spun, end);/policy.step(spun, end); crate::record(Self::number(\&self.shared), spun, end);/' src/pair/parker.rs
-sed -i 's/self.skip = self.draw(1 << self.quiet);//' src/spin/policy.rs
+sed -i 's/self.skip = self.draw(1 << self.quiet) as u8;//' src/spin/policy.rs
 grep -q 'crate::record' src/pair/parker.rs || { echo "record.sh: the place to record is gone" >&2; exit 2; }
 
 # record NAME COMMAND...: 2,000 waits from the middle of the run, with the parkers numbered from 0.

@@ -4,12 +4,11 @@
 //! more than the sleep that it may spare (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). The rest is not to
 //! spin where the token comes later. A wait is *short* if its token comes within `S`, and *long* otherwise.
 //!
+//! - **Credit.** While there is credit, the parker spins for up to `S` in each wait. A spin that finds the token after `t` raises
+//!   the credit to `S` at least, and adds `S - t`, up to `3 S`. A spin that fails subtracts its length.
 //! - **Short sleeps.** The parker slept in a short wait, and the token came from another CPU. So a spin would have found it.
 //!   This gives `S` of credit.
-//! - **Credit.** While there is credit, the parker spins for `budget` in each wait. A spin that fails spends its length. A
-//!   spin that finds the token after `t` earns `S - t`, and raises the credit to `S` before. At most `3 S`.
-//! - **Budget.** A little more than the longest wait that a spin has found. A spin that fails in a long wait shortens it
-//!   by a quarter; one that fails in a short wait doubles it.
+//! - **History.** There is one credit for waits that follow a short wait, and one for the others.
 //! - **Misses.** How often in a row the credit was spent without success. After `m` of them, a short sleep gives credit with
 //!   probability `2^-m`.
 //! - **Exploring.** Two threads that put each other to sleep each wait for the other's wake-up, longer than `S`, although
@@ -21,11 +20,11 @@
 //! # What it costs at most
 //!
 //! For every sequence of waits, at most twice the processor time of sleeping at once, and a constant. A wait costs `S` for
-//! a sleep and the time of its spin. Credit comes from a short sleep, which has no spin, or from a spin that was cheaper
-//! than a sleep, and spins that fail spend it. The last of them may spend more than is left: so less than `2 S` for a short
-//! sleep, in two spins or more, as each is shorter than the one before. The worst is a short sleep and two spins that fail:
-//! 4.75 `S` in three waits. Exploring adds a sixteenth. So it is 1.65 and a constant, if `S` is right, and 2.2 if a sleep takes
-//! only half of `S`. Where all waits are longer than 60 µs there is no credit, so no spin.
+//! a sleep and the time of its spin. A short sleep gives `S` of credit, and one spin that fails spends it: `3 S` in two
+//! waits. A spin that finds the token costs no more than a sleep, and the credit that it adds is at most `S` more than it
+//! saved; spins that fail spend that: at worst, one that finds it after `S` and one that fails take turns, `3 S` in two waits.
+//! Exploring adds a sixteenth. So it is 1.6 and a constant, if `S` is right, and 2.2 if a sleep takes only half of `S`. Where
+//! all waits are longer than 60 µs there is no credit, so no spin.
 
 use super::Spin;
 
@@ -35,10 +34,9 @@ const FAR: u32 = 60_000;
 const EXPLORATION: u32 = 300_000;
 /// Each sleep saves this part of `S` for the next exploration.
 const SAVED_PART: u32 = 16;
-/// Credit is at most this many times `S`.
-const MOST_CREDIT: u32 = 3;
-/// The shortest budget.
-const SHORTEST: u32 = 1_000;
+/// `S` as credit, and the most credit.
+const S: u16 = 1_000;
+const MOST_CREDIT: u16 = 3 * S;
 /// The highest number of misses, and of quiet.
 const MOST: u8 = 6;
 
@@ -46,16 +44,15 @@ const MOST: u8 = 6;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     spin: Spin,
-    /// What spins saved, less what they spent, in nanoseconds.
-    credit: u32,
-    /// For how long to spin while there is credit.
-    budget: u32,
+    /// What spins saved, less what they spent, in parts of the limit: after a long wait, and after a short one.
+    credit: [u16; 2],
     /// For how long to spin in the next exploration, or in what is left of this one.
     savings: u32,
     /// So many waits to sleep through without learning.
-    skip: u16,
+    skip: u8,
     /// The draws: a linear congruential generator.
     random: u16,
+    after_short: bool,
     explores: bool,
     /// Whether the wakers of this parker run on another CPU, as far as it knows.
     pub(super) other_cpu: bool,
@@ -82,11 +79,11 @@ impl Policy {
         Self {
             spin,
             // A fixed spin never spends it.
-            credit: u32::from(!spin.is_adaptive()),
-            budget: spin.limit(),
+            credit: [u16::from(!spin.is_adaptive()); 2],
             savings: EXPLORATION,
             skip: 0,
             random: seed,
+            after_short: false,
             explores: false,
             other_cpu: spin.is_adaptive(),
             misses: 0,
@@ -111,14 +108,14 @@ impl Policy {
     /// Whether the last spins found the token.
     #[inline]
     pub(crate) fn has_credit(&self) -> bool {
-        self.credit > 0
+        self.credit[usize::from(self.after_short)] > 0
     }
 
     /// For how long to spin in the wait that begins now.
     pub(crate) fn spins_for(&self) -> u32 {
         match self.explores {
             true => FAR.max(self.spin.limit()),
-            false if self.credit > 0 => self.budget,
+            false if self.has_credit() => self.spin.limit(),
             false => 0,
         }
     }
@@ -129,8 +126,8 @@ impl Policy {
         if !self.spin.is_adaptive() {
             self.other_cpu |= end != End::TimedOut;
             self.credit = match end {
-                End::SameCpu => 0,
-                End::Came(_) => 1,
+                End::SameCpu => [0; 2],
+                End::Came(_) => [1; 2],
                 End::Found | End::TimedOut => self.credit,
             };
             return;
@@ -146,33 +143,27 @@ impl Policy {
         } else if !found {
             self.savings = (self.savings + limit / SAVED_PART).min(EXPLORATION);
         }
-        let slept_through = self.credit == 0 && !self.explores;
+        let slept_through = !self.has_credit() && !self.explores;
+        let context = usize::from(self.after_short);
+        let parts = (u64::from(spun) * u64::from(S) / u64::from(limit)).min(S.into()) as u16;
         if found && short {
-            self.credit = (self.credit.max(limit) + limit - spun).min(MOST_CREDIT * limit);
-            self.lengthen(came);
+            self.credit[context] = (S.max(self.credit[context]) + S - parts).min(MOST_CREDIT);
             self.misses = 0;
         } else if slept_through && short && self.draw(1 << self.misses) == 0 {
-            self.credit = limit;
-            self.lengthen(came);
+            self.credit[context] = S;
         } else if !slept_through && !self.explores {
-            self.credit = self.credit.saturating_sub(spun);
-            let budget = if short { 2 * self.budget } else { self.budget - self.budget / 4 };
-            self.budget = budget.max(SHORTEST).min(limit);
-            self.misses = (self.misses + u8::from(self.credit == 0)).min(MOST);
+            self.credit[context] = self.credit[context].saturating_sub(parts);
+            self.misses = (self.misses + u8::from(self.credit[context] == 0)).min(MOST);
         }
         let begins = slept_through && !short && self.savings == EXPLORATION;
         self.explores = (begins || self.explores && self.savings > 0) && came <= FAR;
+        self.after_short = short;
         if short {
             self.quiet = 0;
         } else if came > FAR && spun == 0 {
-            self.skip = self.draw(1 << self.quiet);
+            self.skip = self.draw(1 << self.quiet) as u8;
             self.quiet = (self.quiet + 1).min(MOST);
         }
-    }
-
-    /// Makes the budget long enough for waits like this one.
-    fn lengthen(&mut self, came: u32) {
-        self.budget = self.budget.max(came + came / 4 + SHORTEST).min(self.spin.limit());
     }
 
     /// A number below `bound`.

@@ -178,7 +178,7 @@ fn misses_make_credit_rare() {
         run.wait(if spins { Some(LONG) } else { Some(1_000) });
         credits += u32::from(!spins && run.policy.spins_for() > 0);
     }
-    assert!((50..250).contains(&credits), "{credits}");
+    assert!((50..500).contains(&credits), "{credits}");
 }
 
 #[test]
@@ -187,13 +187,13 @@ fn a_short_sleep_gives_the_price_of_a_sleep() {
         let mut run = Run::adaptive(1);
         assert_eq!(run.wait(Some(came)), (0, true));
         let spun: u32 = (0..50).map(|_| run.wait(Some(LONG)).0).sum();
-        assert!((S..2 * S).contains(&spun), "{spun} after {came}");
+        assert_eq!(spun, S, "after {came}");
     }
 }
 
 #[test]
 fn short_and_long_waits_in_turn_are_told_apart() {
-    for came in [0, 1_000, 2_000] {
+    for came in [0, 1_000, 4_000] {
         for seed in 0..20 {
             let mut run = Run::adaptive(seed);
             let slept = (0..1_000).filter(|_| {
@@ -201,27 +201,9 @@ fn short_and_long_waits_in_turn_are_told_apart() {
                 run.wait(Some(came)).1
             });
             assert!(slept.count() < 10, "after {came}");
-            assert!(run.ratio() < 1.11, "{} after {came}", run.ratio());
+            assert!(run.ratio() < 0.95, "{} after {came}", run.ratio());
         }
     }
-}
-
-#[test]
-fn the_budget_follows_what_pays() {
-    let mut run = Run::adaptive(5);
-    (0..50).for_each(|_| {
-        run.wait(Some(500));
-    });
-    // A rare long wait shortens the spin, until it just finds the token.
-    for _ in 0..50 {
-        run.wait(Some(LONG));
-        (0..5).for_each(|_| assert!(!run.wait(Some(500)).1));
-    }
-    let (spun, _) = run.wait(Some(LONG));
-    assert!((1_000..=2_000).contains(&spun), "{spun}");
-    // A near miss lengthens it again.
-    run.wait(Some(spun + 1));
-    assert!(!run.wait(Some(spun + 1)).1);
 }
 
 #[test]

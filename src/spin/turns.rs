@@ -120,7 +120,7 @@ mod tests {
     /// A policy that spins at the next wait, for up to `limit`.
     fn about_to_spin(limit: Duration) -> Policy {
         let mut policy = Policy::new(Spin::adaptive_up_to(limit), 1);
-        policy.step(1, End::Found);
+        (0..2).for_each(|_| policy.step(1, End::Found)); // after a long wait, and after a short one
         assert!(policy.spins_for() > 0);
         policy
     }
