@@ -107,7 +107,7 @@ impl Spin {
     /// For every sequence of waits, the processor time of sleeper and waker together is at most twice that of sleeping at
     /// once, plus a constant. If all waits are longer than 60 µs, it is the same. A sleep is assumed to cost 5 µs. So the
     /// parker spins if the token comes within that time, from another CPU. If the token comes within 60 µs, it sometimes
-    /// spins for that long, as both sides may be waiting for each other's wake-up; this adds at most a sixteenth of the cost of
+    /// spins for that long, as both sides may be waiting for each other's wake-up; this adds at most a 32nd of the cost of
     /// its sleeps. On a single CPU it never spins. [`docs::spinning`](crate::docs::spinning) has the rules.
     ///
     /// Competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991.

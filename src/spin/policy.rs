@@ -13,7 +13,7 @@
 //!   probability `2^-m`.
 //! - **Exploring.** Two threads that put each other to sleep each wait for the other's wake-up, longer than `S`, although
 //!   neither would wait if both spun. So when the token came within 60 µs, the parker spins that far, for 300 µs all
-//!   together. Each sleep saves a sixteenth of `S` for that, and a new parker has the whole of it.
+//!   together. Each sleep saves a 32nd of `S` for that, and a new parker has the whole of it.
 //! - **Skipping.** After the k-th long sleep in a row, the parker sleeps through up to `2^k` waits without a look at the
 //!   clock, 64 at most.
 //!
@@ -23,7 +23,7 @@
 //! a sleep and the time of its spin. A short sleep gives `S` of credit, and one spin that fails spends it: `3 S` in two
 //! waits. A spin that finds the token costs no more than a sleep, and the credit that it adds is at most `S` more than it
 //! saved; spins that fail spend that: at worst, one that finds it after `S` and one that fails take turns, `3 S` in two waits.
-//! Exploring adds a sixteenth. So it is 1.6 and a constant, if `S` is right, and 2.2 if a sleep takes only half of `S`. Where
+//! Exploring adds a 32nd. So it is 1.55 and a constant, if `S` is right, and 2.2 if a sleep takes only half of `S`. Where
 //! all waits are longer than 60 µs there is no credit, so no spin.
 
 use super::Spin;
@@ -33,7 +33,7 @@ const FAR: u32 = 60_000;
 /// All spins of one exploration together.
 const EXPLORATION: u32 = 300_000;
 /// Each sleep saves this part of `S` for the next exploration.
-const SAVED_PART: u32 = 16;
+const SAVED_PART: u32 = 32;
 /// `S` as credit, and the most credit.
 const S: u16 = 1_000;
 const MOST_CREDIT: u16 = 3 * S;
@@ -160,8 +160,9 @@ impl Policy {
         self.after_short = short;
         if short {
             self.quiet = 0;
-        } else if came > FAR && spun == 0 {
+        } else if slept_through && !self.explores {
             self.skip = self.draw(1 << self.quiet) as u8;
+            self.savings = (self.savings + u32::from(self.skip) * (limit / SAVED_PART)).min(EXPLORATION);
             self.quiet = (self.quiet + 1).min(MOST);
         }
     }
