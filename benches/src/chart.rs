@@ -76,7 +76,7 @@ pub fn svg(rows: &[Row]) -> String {
         12.0,
         20.0,
         "title",
-        "Time of this crate for each unit of the best peer's (logarithmic; left of the line is faster)",
+        "This crate's time divided by the best peer's (logarithmic; left of the line is faster)",
     );
     svg + &axis + &body + "</svg>\n"
 }
