@@ -27,4 +27,4 @@ else
     set -- --in-diff "$diff" "$@"
 fi
 # 3: the tests caught each mutant, some by a timeout.
-cargo mutants --features futex,parking_lot --shuffle --timeout 60 --output target "$@" -- --lib --test it --test block_on || [ $? -eq 3 ]
+cargo mutants --features futex,parking_lot --shuffle --timeout 60 --output target "$@" -- --lib --test it --test block_on --test idle || [ $? -eq 3 ]
