@@ -51,7 +51,7 @@
 //!
 //! | type | for |
 //! | --- | --- |
-//! | [`Parker`] and [`Unparker`] | one thread that sleeps, and any number of handles that wake it; the names and meanings are those of crossbeam's `Parker` and of `parking` |
+//! | [`Parker`] and [`Unparker`] | one thread that sleeps, and any number of handles that wake it; with the names and meanings of crossbeam's `Parker` and of `parking` |
 //! | [`AtomicParker`] | a parker in a `static`, in a struct or in an `Arc`, or one on which several threads sleep |
 //! | [`idle::Idle`] and [`idle::Worker`] | the workers of a pool or an executor |
 //! | [`block_on`] | running a future on this thread |

@@ -73,7 +73,7 @@ for list in "$root"/tests/weaken/*.sh; do
 done
 [ ${#names[@]} -gt 0 ] || die "no mutant matches"
 
-# The models that test a file; of the idle set's, those on one slow path are enough.
+# The models that test a file. For the idle set, the models on one slow path are enough.
 models_of() {
     case $1 in
     idle/*) echo loom_idle ;;

@@ -1,7 +1,7 @@
 //! The words of the idle set: which workers sleep, how many search, and whether a searcher owes a wake.
 //!
 //! The *head* holds two counts and a flag. The other words hold one bit for each worker. A worker whose bit is set
-//! sleeps, or looks for the last time before it does. Whoever clears the bit of another worker has *claimed* it.
+//! sleeps, or looks for the last time before it does. A thread that clears the bit of another worker has *claimed* that worker.
 //!
 //! | part of the head | meaning |
 //! | --- | --- |
@@ -22,7 +22,7 @@
 //! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1 | `send`, with the search that was kept |
 //! | `pass_on` | a claimed worker whose look does not count | idle - 1; the last one keeps its search. Else searching - 1, set OWED | `send`, with the search that was kept |
 //!
-//! **Invariant.** OWED is set only while somebody searches. The only step that ends the last search is one that finds
+//! **Invariant.** OWED is set only while a search is counted. The only step that ends the last search is one that finds
 //! OWED clear, or takes it along. `docs/idle.md` shows how this gives the guarantee of the set.
 //!
 //! # Orderings
@@ -137,7 +137,7 @@ impl Word {
         self.request_with(0)
     }
 
-    /// Starts a search more, whoever searches already; returns the worker to unpark.
+    /// Starts one more search, even if others go on; returns the worker to unpark.
     pub(super) fn request_more(&self) -> Option<usize> {
         self.head().fetch_add(SEARCH, Ordering::Relaxed);
         self.send()

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// allocation alive: on 64-bit Linux, 280 bytes with the default slow path. Margins in it keep parkers off each other's
 /// cache lines.
 ///
-/// The names and meanings are those of crossbeam's `Parker` and of `parking`. For memory ordering, cost and panics see
+/// Names and meanings are as in crossbeam's `Parker` and `parking`. For memory ordering, cost and panics see
 /// [`AtomicParker`]. Unlike that one, a `Parker` spins before it sleeps if the last tokens came soon: see [`Spin`].
 ///
 /// # Examples

@@ -40,7 +40,7 @@ pub(crate) fn cpus() -> u32 {
     cpus
 }
 
-/// Those that spin for long at this moment. A slot holds when its spin ends at the latest, or zero.
+/// The parkers that spin for long at this moment. A slot holds when its spin ends at the latest, or zero.
 ///
 /// A time, and not a count: in the child of a `fork`, the spins of threads that it does not have end by themselves.
 pub(crate) static LONG_SPINS: LongSpins<SLOTS> = LongSpins::new();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// between two threads that run is over by then, and is spared the clock.
 const UNTIMED_TURNS: u32 = 24;
 
-/// What those turns are counted as, in nanoseconds.
+/// The length of these turns, in nanoseconds, as the policy counts it.
 const UNTIMED: u32 = 1_000;
 
 /// How often it looks between two readings of the clock after that.
@@ -20,7 +20,7 @@ const TIMED_TURNS: u32 = 8;
 /// For how many spin-loop hints it pauses between two looks, from then on.
 const PAUSE: u32 = 2;
 
-/// A spin that goes on for longer than this, in nanoseconds, is a long one: those leave one CPU free.
+/// A spin that goes on for longer than this, in nanoseconds, is a long one: long spins leave one CPU free.
 const LONG: u32 = 5_000;
 
 /// Turns that take longer than this, in nanoseconds, were interrupted by another thread on the same CPU, which may have

@@ -139,7 +139,7 @@ pub mod model {
         super::imp::now()
     }
 
-    /// Lets every deadline of this execution pass, for good, also those of parks that begin later.
+    /// Lets every deadline of this execution pass, for good, also of parks that begin later.
     ///
     /// In a model the clock stands still, so that a timed park ends only with the token. Call this from a thread of the
     /// model to let the deadline race with the rest. It orders nothing, and cannot be taken back within an execution.
