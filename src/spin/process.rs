@@ -22,22 +22,20 @@ pub(super) fn default() -> Spin {
     Spin(DEFAULT.load(Ordering::Relaxed))
 }
 
-/// How many CPUs there are for this process, as far as the calling thread can tell.
+/// How many CPUs there are for this process, as far as its threads could tell so far.
 ///
-/// Asking reads files where there are control groups, so an answer above one is kept. One CPU is not: the thread may be
-/// pinned, unlike others. After a change, a new parker with a fixed spin may spin or sleep once too often: each learns from
-/// its wake-ups.
-pub(crate) fn cpus() -> u32 {
-    static CPUS: AtomicU32 = AtomicU32::new(1);
-    // Relaxed, here and below: no other memory depends on the number.
-    let mut cpus = CPUS.load(Ordering::Relaxed);
-    if cpus <= 1 {
-        cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32);
-        if cpus > 1 {
-            CPUS.store(cpus, Ordering::Relaxed);
+/// Asking reads files where there are control groups, which takes 10 µs and more, so an answer is kept. One CPU is asked for
+/// `again`, as the thread that got this answer may have been pinned, unlike others.
+pub(crate) fn cpus(again: bool) -> u32 {
+    static CPUS: AtomicU32 = AtomicU32::new(0);
+    // Relaxed, here and below: the number is all there is.
+    match CPUS.load(Ordering::Relaxed) {
+        cpus if cpus > 1 || cpus == 1 && !again => cpus,
+        _ => {
+            let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32);
+            CPUS.fetch_max(cpus, Ordering::Relaxed).max(cpus)
         }
     }
-    cpus
 }
 
 /// The parkers that spin for long at this moment. A slot holds when its spin ends at the latest, or zero.

@@ -55,7 +55,7 @@ fn turn(take: &mut impl FnMut() -> bool, pause: u32) -> bool {
 /// Whether a spin can find anything, as far as that is known: not on a single CPU.
 fn may_spin(policy: &Policy) -> bool {
     // A policy knows of another CPU by a wake-up from it.
-    (policy.other_cpu && sync::cpu().is_some()) || cpus() > 1
+    (policy.other_cpu && sync::cpu().is_some()) || cpus(true) > 1
 }
 
 /// Spins for up to the policy's budget. `number` tells parkers apart. `untimed`: it has looked for the first microsecond.
@@ -82,8 +82,9 @@ pub(crate) fn spin(
     let mut pause = 1;
     while last < budget {
         if last >= LONG && long.is_none() {
-            let most = if policy.spin().is_adaptive() { cpus().max(2) - 1 } else { u32::MAX };
             let now = micros(start + Duration::from_nanos(last.into()));
+            // A pinned thread asks again now and then.
+            let most = if policy.spin().is_adaptive() { cpus(now % 64 == 0).max(2) - 1 } else { u32::MAX };
             long = LONG_SPINS.begin(number, now, now.wrapping_add((budget - last) / 1_000 + 1), most);
             if long.is_none() {
                 break;
@@ -127,13 +128,13 @@ mod tests {
 
     #[test]
     fn a_second_spinner_beside_the_first_sleeps() {
-        if cpus() == 1 {
+        if cpus(true) == 1 {
             return;
         }
         let policy = about_to_spin(Duration::from_secs(1));
         let now = micros(sync::now());
         let others: Vec<_> =
-            (1..cpus() as usize).map(|other| LONG_SPINS.begin(other, now, now + 1_000_000, u32::MAX)).collect();
+            (1..cpus(true) as usize).map(|other| LONG_SPINS.begin(other, now, now + 1_000_000, u32::MAX)).collect();
         // Its budget is a second.
         let Spun::Failed(spun) = spin(&policy, 0, None, false, || false) else {
             panic!("found what is not there");
@@ -147,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_spin_ends_with_its_budget_or_its_deadline() {
-        if cpus() == 1 {
+        if cpus(true) == 1 {
             return;
         }
         let policy = about_to_spin(Duration::from_micros(5));
