@@ -83,6 +83,7 @@ check! {
     two_tasks_announced_at_once on Condvar <= 2, ParkingLot <= 2;
     two_tasks_of_two_callers on Condvar <= 2, ParkingLot <= 2;
     announced_for_nothing on Condvar <= 1, Futex <= 1, ParkingLot <= 1;
+    claimed_while_searching on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     three_tasks on Condvar <= 0, Futex <= 0, ParkingLot <= 0;
     thief on Condvar <= 1, ParkingLot <= 2;
     pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
@@ -229,6 +230,19 @@ fn announced_for_nothing<W: Slow>() {
         queue.push(task);
         idle.wake_one();
     }
+    join(&idle, threads);
+}
+
+/// The worker may be claimed by its index while it decides to look again.
+fn claimed_while_searching<W: Slow>() {
+    let (idle, workers) = set::<W>(1);
+    let queue = Queue::new(1);
+    let threads = one_each(workers, &queue);
+    thread::yield_now(); // so that it sleeps, without a preemption
+    idle.wake_one();
+    queue.push(0);
+    idle.wake_one();
+    idle.wake_worker(0);
     join(&idle, threads);
 }
 

@@ -57,12 +57,13 @@ byte() {
 }
 
 idle() {
-    holds idle
+    holds idle -DTASKS=2
     fails idle -DTASKS=2 -DNO_SECOND_LOOK
     fails idle -DTASKS=2 -DKEEPS_THE_WAKE
-    fails idle -DONE_LINK
     fails idle -DTASKS=2 -DNO_OWED
     fails idle -DTASKS=2 -DFORGETS
+    fails idle -DTASKS=2 -DFORGETS_OWED
+    fails idle -DONE_LINK
 }
 
 [ $# -gt 0 ] || set -- byte idle

@@ -211,7 +211,7 @@ impl<W> Idle<W> {
     ///
     /// # Panics
     ///
-    /// If there are more workers than the set can count: 2^30 - 1 on 64-bit systems, 2^14 - 1 on 32-bit systems.
+    /// If there are more workers than the set can count: 2^29 - 1 on 64-bit systems, 2^13 - 1 on 32-bit systems.
     ///
     /// # Examples
     ///

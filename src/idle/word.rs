@@ -16,14 +16,16 @@
 //! | `send` | the owner of a search | | clear the lowest bit: that worker has the search now |
 //! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED and try again, which sets OWED again before it clears a bit. Else searching - 1 | |
 //! | `request_more` | `wake` | searching + 1 | `send` |
-//! | `claim` | `wake_worker`, `close` | searching + 1 | clear a certain bit; `send` if it is not set |
-//! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1; the last one takes OWED along | set the bit; fence after the head |
+//! | `claim` | `wake_worker`, `close` | bit clear: as `request`. Else searching + 1 | clear a certain bit; `send` if it is gone by then |
+//! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1; but the last one with OWED clears OWED and keeps its search | set the bit; fence after the head; clear the bit again if the search was kept |
 //! | `retract` | a signed worker | idle - 1, if it was not claimed | clear its bit, if it is still set |
-//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1 | `send`, with the search that was kept |
+//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1; set OWED if others search | `send`, with the search that was kept |
 //! | `pass_on` | a claimed worker whose look does not count | idle - 1; the last one keeps its search. Else searching - 1, set OWED | `send`, with the search that was kept |
 //!
+//! A worker that has cleared OWED in `sign` *owes*: `leave` and `pass_on` set OWED again.
+//!
 //! **Invariant.** OWED is set only while a search is counted. The only step that ends the last search is one that finds
-//! OWED clear, or takes it along. `docs/idle.md` shows how this gives the guarantee of the set.
+//! OWED clear. `docs/idle.md` shows how this gives the guarantee of the set.
 //!
 //! # Orderings
 //!
@@ -32,11 +34,11 @@
 //! release and acquire too. Every change is a read-modify-write, so that each word is one release sequence. What needs no
 //! more than that is Relaxed.
 //!
-//! The owner of a search must find the bit of every worker for which an announcement relied on that search. Such a worker
-//! was counted in the head when the announcement read it, so when the owner counts its search back, it reads that count or
-//! a later value. So `sign` sets the bit before it releases the count, and `send` acquires the head before it reads the bits.
+//! The owner of a search must find the bit of every worker for which an announcement relied on that search. If such a
+//! worker's fence came first, it was counted in the head when the announcement read it, so a later step of the owner on the
+//! head reads that count or a later value. So `sign` sets the bit before it releases the count, and `send` acquires the head before it reads the bits.
 //!
-//! Acquire stands where a worker learns from its bit that it was claimed: in `retract` and `is_claimed`. There is no
+//! Acquire stands where a worker learns from its bit that it was claimed: in `take_back` and `is_claimed`. There is no
 //! fence between that and its next look, which must see the work that it was claimed for. And the worker must see the
 //! search counted before it counts it back. So the steps that clear the bit of another worker release, as the search was
 //! counted before. Models cannot show the second reason: there, a read-modify-write always reads the newest value.
@@ -59,8 +61,8 @@ const SEARCH: usize = 1 << (usize::BITS / 2);
 const SEARCH_MASK: usize = OWED - SEARCH;
 const OWED: usize = 1 << (usize::BITS - 1);
 
-/// How many workers fit. The other half of the searches is for callers that are choosing a worker.
-pub(super) const MAX_WORKERS: usize = (SEARCH_MASK / SEARCH) / 2;
+/// How many workers fit: each may have two searches for a moment, and the rest is for callers that are choosing a worker.
+pub(super) const MAX_WORKERS: usize = (SEARCH_MASK / SEARCH) / 4;
 
 pub(super) struct Word {
     near: CachePadded<Near>,
@@ -115,12 +117,12 @@ impl Word {
         self.head().load(Ordering::Relaxed) & IDLE_MASK == 0
     }
 
-    /// Asks for a search, after `nobody_idle`; returns the worker to unpark. `owed` is OWED or 0.
-    fn request_with(&self, owed: usize) -> Option<usize> {
+    /// Asks for a search, after `nobody_idle`, unless one goes on; returns the worker to unpark.
+    pub(super) fn request(&self) -> Option<usize> {
         let mut head = self.head().load(Ordering::Relaxed);
         loop {
             let searched = head & SEARCH_MASK != 0;
-            let wanted = if searched { head | OWED } else { (head + SEARCH) | owed };
+            let wanted = if searched { head | OWED } else { head + SEARCH };
             if head & IDLE_MASK == 0 || wanted == head {
                 return None;
             }
@@ -130,11 +132,6 @@ impl Word {
                 Err(newer) => head = newer,
             }
         }
-    }
-
-    /// Asks for one search, unless one goes on that will start another; returns the worker to unpark.
-    pub(super) fn request(&self) -> Option<usize> {
-        self.request_with(0)
     }
 
     /// Starts one more search, even if others go on; returns the worker to unpark.
@@ -208,16 +205,30 @@ impl Word {
         }
     }
 
-    /// The worker is about to sleep: after this, it must look once more. Returns whether it took OWED along.
+    /// The worker is about to sleep, and must look once more. Returns false if it goes on searching: work was announced
+    /// during its search, which was the last one. Then it owes a search to others, should it find something.
     pub(super) fn sign(&self, index: usize, searching: bool) -> bool {
         let (bits, bit) = self.place(index);
         bits.fetch_or(bit, Ordering::Relaxed);
         let before = self.change(|head| match searching {
-            true => without_search(head) & if is_last(head) { !OWED } else { !0 },
+            true if is_last_and_owes(head) => head & !OWED,
+            true => without_search(head),
             false => head + IDLE,
         });
-        fence(Ordering::SeqCst); // between the head and the last look; pairs with that in `nobody_idle`
-        searching && is_last_and_owes(before)
+        fence(Ordering::SeqCst); // between the head and the next look; pairs with that in `nobody_idle`
+        let signed = !(searching && is_last_and_owes(before));
+        if !signed && self.take_back(index) {
+            // It was claimed meanwhile, so it has two searches.
+            self.head().fetch_sub(SEARCH, Ordering::Relaxed);
+        }
+        signed
+    }
+
+    /// Clears the worker's own bit; returns whether another thread did that, so that the worker was claimed.
+    fn take_back(&self, index: usize) -> bool {
+        let (bits, bit) = self.place(index);
+        // Acquire: the next look must see the work that the worker was claimed for.
+        bits.fetch_and(!bit, Ordering::Acquire) & bit == 0
     }
 
     /// Whether a signed worker was claimed.
@@ -227,11 +238,9 @@ impl Word {
         bits.load(Ordering::Acquire) & bit == 0
     }
 
-    /// Takes the worker's bit back. Returns true if it was claimed instead, so that it has a search.
+    /// A signed worker does not sleep. Returns true if it was claimed, so that it has a search.
     pub(super) fn retract(&self, index: usize) -> bool {
-        let (bits, bit) = self.place(index);
-        // Acquire: the next look must see the work that the worker was claimed for.
-        let claimed = bits.fetch_and(!bit, Ordering::Acquire) & bit == 0;
+        let claimed = self.take_back(index);
         if !claimed {
             self.head().fetch_sub(IDLE, Ordering::Relaxed);
         }
@@ -239,30 +248,29 @@ impl Word {
     }
 
     /// A searching worker has finished its look, and does not sleep; returns the worker to unpark.
-    pub(super) fn leave(&self) -> Option<usize> {
-        let before = self.change(|head| if is_last_and_owes(head) { head - IDLE } else { without_search(head) - IDLE });
-        if !is_last_and_owes(before) {
-            return None;
-        }
-        self.send()
+    pub(super) fn leave(&self, owes: bool) -> Option<usize> {
+        self.end_search(false, owes)
     }
 
-    /// A claimed worker gives its search to another one; returns the worker to unpark.
-    pub(super) fn pass_on(&self, owed: bool) -> Option<usize> {
-        let owed = if owed { OWED } else { 0 };
-        let before = self.change(|head| match is_last(head) {
+    /// A claimed worker whose look does not count gives its search to another one; returns the worker to unpark.
+    pub(super) fn pass_on(&self, owes: bool) -> Option<usize> {
+        self.end_search(true, owes)
+    }
+
+    fn end_search(&self, always: bool, owes: bool) -> Option<usize> {
+        let owed = if owes { OWED } else { 0 };
+        let passes_on = |head| is_last(head) && (always || (head | owed) & OWED != 0);
+        let before = self.change(|head| match passes_on(head) {
             true => (head - IDLE) | owed,
+            false if is_last(head) => without_search(head) - IDLE,
+            // The others must look again, as this worker may have taken what one of them was claimed for.
             false => (without_search(head) - IDLE) | OWED,
         });
-        if !is_last(before) {
-            return None;
+        if passes_on(before) {
+            self.send()
+        } else {
+            None
         }
-        self.send()
-    }
-
-    /// A worker that took OWED along has found something, so that there may be more; returns the worker to unpark.
-    pub(super) fn repay(&self) -> Option<usize> {
-        self.request_with(OWED)
     }
 
     /// Whether no worker is counted and no search, for models.

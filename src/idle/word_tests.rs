@@ -11,9 +11,8 @@ enum Step {
     Claim(usize),
     Sign(usize),
     Retract(usize),
-    Leave(usize),
+    Leave(usize, bool),
     PassOn(usize, bool),
-    Repay,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -44,12 +43,11 @@ impl Model {
         lowest
     }
 
-    fn request(&mut self, owed: bool) -> Option<usize> {
+    fn request(&mut self) -> Option<usize> {
         if self.count(State::Searching) > 0 {
             self.owed = true;
             return None;
         }
-        self.owed = owed && self.count(State::Signed) > 0;
         self.send()
     }
 
@@ -69,9 +67,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             1 => index.clone().prop_map(Step::Claim),
             5 => index.clone().prop_map(Step::Sign),
             1 => index.clone().prop_map(Step::Retract),
-            2 => index.clone().prop_map(Step::Leave),
-            1 => (index, any::<bool>()).prop_map(|(index, owed)| Step::PassOn(index, owed)),
-            1 => Just(Step::Repay),
+            2 => (index.clone(), any::<bool>()).prop_map(|(index, owes)| Step::Leave(index, owes)),
+            1 => (index, any::<bool>()).prop_map(|(index, owes)| Step::PassOn(index, owes)),
         ],
         0..200,
     )
@@ -88,9 +85,8 @@ proptest! {
             match step {
                 Step::Announce => {
                     let woken = if word.nobody_idle() { None } else { word.request() };
-                    prop_assert_eq!(woken, model.request(false));
+                    prop_assert_eq!(woken, model.request());
                 }
-                Step::Repay => prop_assert_eq!(word.repay(), model.request(true)),
                 Step::More => prop_assert_eq!(word.request_more(), model.send()),
                 Step::Claim(index) => {
                     let index = index % workers;
@@ -99,7 +95,7 @@ proptest! {
                             model.workers[index] = State::Searching;
                             (true, None)
                         }
-                        _ => (false, model.request(false)),
+                        _ => (false, model.request()),
                     };
                     prop_assert_eq!(word.claim(index), expected);
                 }
@@ -107,9 +103,12 @@ proptest! {
                     let index = index % workers;
                     let searching = model.workers[index] == State::Searching;
                     if model.workers[index] != State::Signed {
-                        let takes = searching && model.end(index) && std::mem::take(&mut model.owed);
-                        model.workers[index] = State::Signed;
-                        prop_assert_eq!(word.sign(index, searching), takes);
+                        let looks_again = searching && model.count(State::Searching) == 1 && model.owed;
+                        match looks_again {
+                            true => model.owed = false,
+                            false => model.workers[index] = State::Signed,
+                        }
+                        prop_assert_eq!(word.sign(index, searching), !looks_again);
                     }
                 }
                 Step::Retract(index) => {
@@ -118,19 +117,21 @@ proptest! {
                         prop_assert!(!word.retract(index));
                     }
                 }
-                Step::Leave(index) => {
-                    if let Some(index) = of(index, State::Searching) {
-                        let expected = if model.end(index) && model.owed { model.send() } else { None };
-                        prop_assert!(word.retract(index), "it was claimed");
-                        prop_assert_eq!(word.leave(), expected);
-                    }
-                }
-                Step::PassOn(index, owed) => {
+                Step::Leave(index, owes) => {
                     if let Some(index) = of(index, State::Searching) {
                         let last = model.end(index);
-                        model.owed |= owed || !last;
+                        model.owed |= owes || !last;
+                        let expected = if last && model.owed { model.send() } else { None };
+                        prop_assert!(word.take_back(index), "it was claimed");
+                        prop_assert_eq!(word.leave(owes), expected);
+                    }
+                }
+                Step::PassOn(index, owes) => {
+                    if let Some(index) = of(index, State::Searching) {
+                        let last = model.end(index);
+                        model.owed |= owes || !last;
                         let expected = if last { model.send() } else { None };
-                        prop_assert_eq!(word.pass_on(owed), expected);
+                        prop_assert_eq!(word.pass_on(owes), expected);
                     }
                 }
             }

@@ -223,29 +223,30 @@ impl<W: Wait> Worker<W> {
         let mut stay = Stay { worker: self, standing: Standing::Busy };
         let mut expired = false;
         loop {
-            stay.sign();
-            let end = loop {
-                // Before the last look, which then finds the work from before `close`.
-                let closed = ends == Ends::AtClose && self.idle.is_closed();
-                if let Some(work) = self.call(&mut find) {
-                    stay.end_early();
-                    return Next::Work(work);
+            let mut end = None;
+            if stay.sign() {
+                end = loop {
+                    // Before the look, which then finds what was there before `close`.
+                    let closed = ends == Ends::AtClose && self.idle.is_closed();
+                    if let Some(work) = self.call(&mut find) {
+                        stay.end_early();
+                        return Next::Work(work);
+                    }
+                    if closed {
+                        break Some(Next::Closed);
+                    } else if expired {
+                        break Some(Next::TimedOut);
+                    }
+                    expired = !self.park(self.call(&mut deadline));
+                    if self.word().is_claimed(self.index) {
+                        break None;
+                    }
+                };
+                if end.is_some() && !stay.retract() {
+                    return end.unwrap_or(Next::TimedOut);
                 }
-                stay.standing = Standing::Signed { owed: false };
-                if closed {
-                    break Some(Next::Closed);
-                } else if expired {
-                    break Some(Next::TimedOut);
-                }
-                expired = !self.park(self.call(&mut deadline));
-                if self.word().is_claimed(self.index) {
-                    break None;
-                }
-            };
-            if end.is_some() && !stay.retract() {
-                return end.unwrap_or(Next::TimedOut);
+                stay.standing = Standing::Searching { owes: false };
             }
-            stay.standing = Standing::Searching;
             if let Some(work) = self.call(&mut find) {
                 stay.leave();
                 return Next::Work(work);
@@ -280,11 +281,12 @@ enum Ends {
 /// What the word says of this worker.
 enum Standing {
     Busy,
-    /// Its bit is set, or it was claimed since. It may owe a wake, until its next look comes back empty.
-    Signed {
-        owed: bool,
+    /// Its bit is set, or it was claimed since.
+    Signed,
+    /// It owes a search to others if it has looked again, for work that was announced during its search.
+    Searching {
+        owes: bool,
     },
-    Searching,
 }
 
 /// Leaves the word whole, however the worker stops looking.
@@ -294,40 +296,40 @@ struct Stay<'a, W: Wait> {
 }
 
 impl<W: Wait> Stay<'_, W> {
-    fn sign(&mut self) {
-        let searching = matches!(self.standing, Standing::Searching);
-        let owed = self.worker.word().sign(self.worker.index, searching);
-        self.standing = Standing::Signed { owed };
+    /// Before a last look; returns false if the worker has to go on searching.
+    fn sign(&mut self) -> bool {
+        let searching = matches!(self.standing, Standing::Searching { .. });
+        let signed = self.worker.word().sign(self.worker.index, searching);
+        self.standing = if signed { Standing::Signed } else { Standing::Searching { owes: true } };
+        signed
     }
 
     /// Takes the bit back; returns whether the worker was claimed instead.
     fn retract(&mut self) -> bool {
         let claimed = self.worker.word().retract(self.worker.index);
-        self.standing = if claimed { Standing::Searching } else { Standing::Busy };
+        self.standing = if claimed { Standing::Searching { owes: false } } else { Standing::Busy };
         claimed
     }
 
     /// The look has ended that the worker was claimed for.
     fn leave(&mut self) {
+        let owes = matches!(self.standing, Standing::Searching { owes: true });
         self.standing = Standing::Busy;
-        self.worker.idle.unpark(self.worker.word().leave());
+        self.worker.idle.unpark(self.worker.word().leave(owes));
     }
 
-    /// The worker stops, and a wake that was meant for it or that it owes goes to another one.
+    /// The worker stops, and a wake that was meant for it goes to another one.
     fn end_early(&mut self) {
-        let owed = matches!(self.standing, Standing::Signed { owed: true });
+        let owes = matches!(self.standing, Standing::Searching { owes: true });
         let claimed = match self.standing {
             Standing::Busy => return,
-            Standing::Signed { .. } => self.retract(),
-            Standing::Searching => true,
+            Standing::Signed => self.retract(),
+            Standing::Searching { .. } => true,
         };
         self.standing = Standing::Busy;
-        let other = match claimed {
-            true => self.worker.word().pass_on(owed),
-            false if owed => self.worker.word().repay(),
-            false => None,
-        };
-        self.worker.idle.unpark(other);
+        if claimed {
+            self.worker.idle.unpark(self.worker.word().pass_on(owes));
+        }
     }
 }
 

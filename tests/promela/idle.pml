@@ -12,11 +12,12 @@
  * Claims: no worker sleeps at the end while a task waits. OWED is set only while a worker searches. In a final state, all
  * workers are counted as idle, and no search is counted.
  *
- * One caller announces the tasks, one after the other. The script does not run the larger models: -DCALLERS=2 or 3, for
- * concurrent callers, and -DBATCH, one caller with `wake`.
+ * A call of `find` looks at two queues, one after the other, and not all workers in the same order. One caller may announce
+ * something that is not there, and then announces the tasks, one after the other. The script runs it with -DTASKS=2. Larger
+ * models: three tasks, -DCALLERS=2 or 3, for concurrent callers; -DDIRECT, the first two tasks as `wake` and `wake_worker` do.
  *
- * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED,
- * -DFORGETS.
+ * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED, -DFORGETS, -DFORGETS_OWED,
+ * -DLEAVES_OTHERS_ALONE.
  */
 
 #ifndef TASKS
@@ -31,9 +32,11 @@ byte idle, searches;
 bool owed;
 bool asleep[3];
 
-/* The number of tasks in the queue, and of taken tasks; the tokens of the parkers. */
-byte tasks, taken;
+/* The number of tasks in each queue, and of taken tasks; the tokens of the parkers. */
+byte tasks[2], taken;
 bool token[3];
+
+#define no_task (tasks[0] + tasks[1] == 0)
 
 #define some_asleep (asleep[0] || asleep[1] || asleep[2])
 #define NONE 3
@@ -82,8 +85,8 @@ inline send() {
     od
 }
 
-/* `request_with`, behind `nobody_idle`. */
-inline request(also) {
+/* `request`, after `nobody_idle`. */
+inline request() {
     atomic {
         if
         :: idle == 0 -> sends = false
@@ -92,7 +95,7 @@ inline request(also) {
             owed = true;
 #endif
             sends = false
-        :: idle > 0 && searches == 0 -> searches = 1; owed = (owed || also); sends = true
+        :: idle > 0 && searches == 0 -> searches = 1; sends = true
         fi
     };
     if
@@ -101,22 +104,32 @@ inline request(also) {
     fi
 }
 
-inline look() {
+/* `find`: it looks at the queues one after the other, in an order of the worker's own. */
+inline look_at(queue) {
     atomic {
         if
-        :: tasks > 0 -> tasks--; found = true
-        :: tasks == 0 -> found = false
+        :: tasks[queue] > 0 -> tasks[queue]--; found = true
+        :: tasks[queue] == 0 -> found = false
         fi
     }
 }
-
-#define BUSY 0
-#define SIGNED 1
-#define SEARCHING 2
+inline look() {
+#ifdef ANY_ORDER
+    if
+    :: first = 0
+    :: first = 1
+    fi;
+#endif
+    look_at(first);
+    if
+    :: !found -> look_at(1 - first)
+    :: else
+    fi
+}
 
 proctype worker(byte me; bool deadline) {
-    byte chosen = NONE;
-    bool found, again, sends, mine, expired, searching, claimed;
+    byte chosen = NONE, first = me & 1;
+    bool found, again, sends, owes, expired, searching, claimed;
 
 from_the_start:
     look();
@@ -129,17 +142,29 @@ signs:
     asleep[me] = true;
     atomic {
         if
-        :: searching ->
-            mine = (searches == 1 && owed);
-            if
-            :: searches == 1 -> owed = false
-            :: else
-            fi;
-            searches--;
-            searching = false
-        :: else -> idle++; mine = false
+        :: searching && searches == 1 && owed ->
+            owed = false;
+#ifdef FORGETS_OWED
+            searches--
+#else
+            again = true
+#endif
+        :: searching && !(searches == 1 && owed) -> searches--
+        :: !searching -> idle++
         fi
     };
+    owes = again;
+    if
+    :: again ->
+        again = false;
+        atomic { claimed = !asleep[me]; asleep[me] = false };
+        if
+        :: claimed -> claimed = false; searches--
+        :: else
+        fi;
+        goto searches_again
+    :: else -> searching = false
+    fi;
 looks_again:
 #ifndef NO_SECOND_LOOK
     look();
@@ -158,30 +183,19 @@ looks_again:
                 :: searches > 1 || !owed -> searches--; sends = false
                 :: searches == 1 && owed -> sends = true
 #else
-                :: searches == 1 -> owed = (owed || mine); sends = true
+                :: searches == 1 -> sends = true
                 :: searches > 1 -> searches--; owed = true; sends = false
 #endif
                 fi
             };
-            mine = false;
             if
             :: sends -> sends = false; send()
             :: else
             fi
-        :: else ->
-            idle--;
-            if
-            :: mine -> mine = false;
-#ifdef ONE_LINK
-                request(false)
-#else
-                request(true)
-#endif
-            :: else
-            fi
+        :: else -> idle--
         fi;
         goto runs
-    :: else -> mine = false
+    :: else
     fi;
 #endif
     if
@@ -204,6 +218,7 @@ end_asleep:
         fi
     fi;
     searching = true;
+searches_again:
     look();
     if
     :: found || expired ->
@@ -213,13 +228,22 @@ end_asleep:
         atomic {
             idle--;
             if
-            :: searches == 1 && owed ->
+            :: searches == 1 && (owed || owes) ->
 #ifdef ONE_LINK
                 owed = false;
+#else
+                owed = true;
 #endif
                 sends = true
-            :: else -> searches--; sends = false
-            fi
+            :: searches == 1 && !(owed || owes) -> searches--; sends = false
+            :: searches > 1 ->
+                searches--;
+#ifndef LEAVES_OTHERS_ALONE
+                owed = true;
+#endif
+                sends = false
+            fi;
+            owes = false
         };
         if
         :: sends -> sends = false; send()
@@ -242,22 +266,30 @@ end_in_a_task:
 proctype caller(byte work) {
     byte chosen = NONE;
     bool again, sends;
-#ifdef BATCH
-    tasks = tasks + work;
+    if
+    :: request() /* for nothing */
+    :: skip
+    fi;
+#ifdef DIRECT
+    /* Two tasks whose announcements start a search of their own, as `wake` and `wake_worker` do. */
+    byte more = 2;
+    work = work - 2;
     do
-    :: atomic { work > 0 && idle > 0 -> work-- };
-        searches++;
-        send()
-    :: atomic { work == 0 || idle == 0 -> work = 0 };
-        break
-    od
-#else
+    :: more > 0 -> atomic { more--; tasks[more & 1]++ };
+        if
+        :: atomic { idle > 0 -> skip };
+            searches++;
+            send()
+        :: atomic { idle == 0 -> skip }
+        fi
+    :: else -> break
+    od;
+#endif
     do
-    :: work > 0 -> atomic { work--; tasks++ };
-        request(false)
+    :: work > 0 -> atomic { work--; tasks[1 - (work & 1)]++ };
+        request()
     :: else -> break
     od
-#endif
 }
 
 active proctype the_words() {
@@ -270,7 +302,7 @@ end:
 /* In a final state, all tasks have run and all workers sleep. */
 active proctype at_rest() {
     timeout;
-    assert(tasks == 0 && taken == TASKS);
+    assert(no_task && taken == TASKS);
     assert(idle == 3 && searches == 0 && !owed && asleep[0] && asleep[1] && asleep[2])
 }
 

@@ -5,21 +5,23 @@
 # take four preemptions.
 
 mutant "a claimed worker that finds other work passes nothing on" idle/worker.rs \
-    's/true => self.worker.word().pass_on(owed),/true => self.worker.word().leave(),/'
-mutant "the chain ends after one link" idle/word.rs \
-    '/pub(super) fn leave/,/^    }/s/{ head - IDLE } else/{ (head - IDLE) \& !OWED } else/'
-mutant "the last searcher passes nothing on" idle/word.rs \
-    '/pub(super) fn leave/,/^    }/s/is_last_and_owes(head) {/false {/; /pub(super) fn leave/,/^    }/s/!is_last_and_owes(before)/true/'
-mutant "a worker takes OWED along and forgets it" idle/worker.rs \
-    's/self.standing = Standing::Signed { owed };/let _ = owed; self.standing = Standing::Signed { owed: false };/'
+    's/self.worker.word().pass_on(owes)/self.worker.word().leave(owes)/'
+mutant "the chain ends after one link" idle/word.rs 's/true => (head - IDLE) | owed,/true => (head - IDLE) \& !OWED,/'
+mutant "the last searcher passes nothing on" idle/word.rs 's/(always || (head | owed) & OWED != 0)/always/'
+mutant "the last searcher does not look again for what was announced" idle/word.rs \
+    's/true if is_last_and_owes(head) => head & !OWED,/true if is_last_and_owes(head) => without_search(head) \& !OWED,/; s/let signed = .*/let signed = true;/'
+mutant "a worker that has looked again owes nothing" idle/worker.rs \
+    '/    fn sign/,/^    }/s/owes: true/owes: false/'
+mutant "a worker that is claimed while it looks again keeps two searches" idle/word.rs \
+    '/pub(super) fn sign/,/^    }/s/self.head().fetch_sub(SEARCH, Ordering::Relaxed);//'
 mutant "an announcement during a search leaves no mark" idle/word.rs \
     's/let wanted = if searched { head | OWED }/let wanted = if searched { head }/'
 mutant "the worker is claimed before its search is counted" idle/word.rs \
     '/pub(super) fn claim(/,/^    }/{s/self.head().fetch_add(SEARCH, Ordering::Relaxed);//;s/{$/&/;s/return (true, None);/self.head().fetch_add(SEARCH, Ordering::Relaxed); return (true, None);/}'
 mutant "a worker sleeps without a last look" idle/worker.rs \
-    '/let end = loop/,/end_early/s/self.call(&mut find)/None/'
+    '/ end = loop/,/end_early/s/self.call(&mut find)/None/'
 mutant "the bit is set after the fence" idle/word.rs \
-    '/pub(super) fn sign/,/^    }/{s/^        bits.fetch_or.*$//;s/^        owed$/        bits.fetch_or(bit, Ordering::Relaxed); owed/}'
+    '/pub(super) fn sign/,/^    }/{s/^        bits.fetch_or.*$//;s/^        let signed = /        bits.fetch_or(bit, Ordering::Relaxed); let signed = /}'
 mutant "a worker that panics stays in the set" idle/worker.rs \
     '/fn drop(&mut self)/,/^    }/s/self.end_early();//'
 mutant "a worker that times out keeps its search" idle/worker.rs \
