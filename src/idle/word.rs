@@ -1,13 +1,14 @@
 //! The words of the idle set: which workers sleep, how many search, and whether a searcher owes a wake.
 //!
-//! The *head* holds two counts and a flag. The other words hold one bit for each worker. A worker whose bit is set
+//! The *head* holds two counts and two flags. The other words hold one bit for each worker. A worker whose bit is set
 //! sleeps, or looks for the last time before it does. A thread that clears the bit of another worker has *claimed* that worker.
 //!
 //! | part of the head | meaning |
 //! | --- | --- |
 //! | idle | workers that sleep or search; a worker sets its bit before it is counted |
 //! | searching | *searches*: claimed workers that have not finished their look, and callers that are choosing a worker |
-//! | OWED | work was announced during a search, so the last search must start another one if it finds something |
+//! | OWED | work was announced during a search: the last one must look again, or start another one if it finds something |
+//! | AGAIN | a search ended with work while others went on: the last one must look again if it finds nothing |
 //!
 //! | transition | by | head | bits, and then |
 //! | --- | --- | --- | --- |
@@ -17,14 +18,14 @@
 //! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED and try again, which sets OWED again before it clears a bit. Else searching - 1 | |
 //! | `request_more` | `wake` | searching + 1 | `send` |
 //! | `claim` | `wake_worker`, `close` | bit clear: as `request`. Else searching + 1 | clear a certain bit; `send` if it is gone by then |
-//! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1; but the last one with OWED clears OWED and keeps its search | set the bit; fence after the head; clear the bit again if the search was kept |
+//! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1; but the last one with a flag clears both and keeps its search | set the bit; fence after the head; clear the bit again if the search was kept |
 //! | `retract` | a signed worker | idle - 1, if it was not claimed | clear its bit, if it is still set |
-//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1; set OWED if others search | `send`, with the search that was kept |
+//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1; set AGAIN if others search | `send`, with the search that was kept |
 //! | `pass_on` | a claimed worker whose look does not count | idle - 1; the last one keeps its search. Else searching - 1, set OWED | `send`, with the search that was kept |
 //!
 //! A worker that has cleared OWED in `sign` *owes*: `leave` and `pass_on` set OWED again.
 //!
-//! **Invariant.** OWED is set only while a search is counted. The only step that ends the last search is one that finds
+//! **Invariant.** A flag is set only while a search is counted. The only step that ends the last search is one that finds
 //! OWED clear. `docs/idle.md` shows how this gives the guarantee of the set.
 //!
 //! # Orderings
@@ -56,9 +57,10 @@ pub(super) const BITS: usize = usize::BITS as usize;
 /// One worker more in the low half of the head: it sleeps or searches.
 const IDLE: usize = 1;
 const IDLE_MASK: usize = SEARCH - 1;
-/// One search more in the high half of the head, below OWED.
+/// One search more in the high half of the head, below the flags.
 const SEARCH: usize = 1 << (usize::BITS / 2);
-const SEARCH_MASK: usize = OWED - SEARCH;
+const SEARCH_MASK: usize = AGAIN - SEARCH;
+const AGAIN: usize = 1 << (usize::BITS - 2);
 const OWED: usize = 1 << (usize::BITS - 1);
 
 /// How many workers fit: each may have two searches for a moment, and the rest is for callers that are choosing a worker.
@@ -205,23 +207,26 @@ impl Word {
         }
     }
 
-    /// The worker is about to sleep, and must look once more. Returns false if it goes on searching: work was announced
-    /// during its search, which was the last one. Then it owes a search to others, should it find something.
-    pub(super) fn sign(&self, index: usize, searching: bool) -> bool {
+    /// The worker is about to sleep, and must look once more. `Some`: it was the last one that searched, and must go on
+    /// searching for what was announced or left meanwhile; and whether it owes a search to others, should it find something.
+    pub(super) fn sign(&self, index: usize, searching: bool) -> Option<bool> {
+        let goes_on = |head| searching && is_last(head) && head & (OWED | AGAIN) != 0;
         let (bits, bit) = self.place(index);
         bits.fetch_or(bit, Ordering::Relaxed);
         let before = self.change(|head| match searching {
-            true if is_last_and_owes(head) => head & !OWED,
+            true if goes_on(head) => head & !(OWED | AGAIN),
             true => without_search(head),
             false => head + IDLE,
         });
         fence(Ordering::SeqCst); // between the head and the next look; pairs with that in `nobody_idle`
-        let signed = !(searching && is_last_and_owes(before));
-        if !signed && self.take_back(index) {
+        if !goes_on(before) {
+            return None;
+        }
+        if self.take_back(index) {
             // It was claimed meanwhile, so it has two searches.
             self.head().fetch_sub(SEARCH, Ordering::Relaxed);
         }
-        signed
+        Some(before & OWED != 0)
     }
 
     /// Clears the worker's own bit; returns whether another thread did that, so that the worker was claimed.
@@ -263,8 +268,9 @@ impl Word {
         let before = self.change(|head| match passes_on(head) {
             true => (head - IDLE) | owed,
             false if is_last(head) => without_search(head) - IDLE,
-            // The others must look again, as this worker may have taken what one of them was claimed for.
-            false => (without_search(head) - IDLE) | OWED,
+            false if always => (without_search(head) - IDLE) | OWED,
+            // If the others find nothing, this worker may have taken what one of them was claimed for.
+            false => (without_search(head) - IDLE) | owed | AGAIN,
         });
         if passes_on(before) {
             self.send()
@@ -289,7 +295,7 @@ impl Word {
 fn without_search(head: usize) -> usize {
     // Checked in models only: they may read a stale head if an ordering is missing.
     assert!(!cfg!(all(loom, feature = "loom")) || head & SEARCH_MASK != 0, "a search is not counted");
-    head - SEARCH
+    (head - SEARCH) & if is_last(head) { !AGAIN } else { !0 }
 }
 
 fn is_last(head: usize) -> bool {

@@ -25,6 +25,7 @@ enum State {
 struct Model {
     workers: Vec<State>,
     owed: bool,
+    again: bool,
 }
 
 impl Model {
@@ -38,9 +39,16 @@ impl Model {
         match lowest {
             Some(index) => self.workers[index] = State::Searching,
             // The search ends.
-            None => self.owed &= self.count(State::Searching) > 0,
+            None => self.at_end(),
         }
         lowest
+    }
+
+    /// Without a search, there are no flags.
+    fn at_end(&mut self) {
+        let searched = self.count(State::Searching) > 0;
+        self.owed &= searched;
+        self.again &= searched;
     }
 
     fn request(&mut self) -> Option<usize> {
@@ -79,7 +87,7 @@ proptest! {
     fn words_do_what_the_table_says(workers in 1..12_usize, bits in 1..=64_usize, steps in steps()) {
         let bits = bits.min(BITS);
         let word = Word::new(workers, bits);
-        let mut model = Model { workers: vec![State::Busy; workers], owed: false };
+        let mut model = Model { workers: vec![State::Busy; workers], owed: false, again: false };
         for step in steps {
             let of = |index: usize, state| (model.workers[index % workers] == state).then_some(index % workers);
             match step {
@@ -103,12 +111,15 @@ proptest! {
                     let index = index % workers;
                     let searching = model.workers[index] == State::Searching;
                     if model.workers[index] != State::Signed {
-                        let looks_again = searching && model.count(State::Searching) == 1 && model.owed;
-                        match looks_again {
-                            true => model.owed = false,
-                            false => model.workers[index] = State::Signed,
+                        let goes_on = searching && model.count(State::Searching) == 1 && (model.owed || model.again);
+                        let expected = goes_on.then_some(model.owed);
+                        if goes_on {
+                            (model.owed, model.again) = (false, false);
+                        } else {
+                            model.workers[index] = State::Signed;
+                            model.at_end();
                         }
-                        prop_assert_eq!(word.sign(index, searching), !looks_again);
+                        prop_assert_eq!(word.sign(index, searching), expected);
                     }
                 }
                 Step::Retract(index) => {
@@ -120,8 +131,10 @@ proptest! {
                 Step::Leave(index, owes) => {
                     if let Some(index) = of(index, State::Searching) {
                         let last = model.end(index);
-                        model.owed |= owes || !last;
+                        model.owed |= owes;
+                        model.again |= !last;
                         let expected = if last && model.owed { model.send() } else { None };
+                        model.at_end();
                         prop_assert!(word.take_back(index), "it was claimed");
                         prop_assert_eq!(word.leave(owes), expected);
                     }
@@ -137,7 +150,8 @@ proptest! {
             }
             let (signed, searching) = (model.count(State::Signed), model.count(State::Searching));
             let owed = if model.owed { OWED } else { 0 };
-            let head = (signed + searching) * IDLE + searching * SEARCH + owed;
+            let again = if model.again { AGAIN } else { 0 };
+            let head = (signed + searching) * IDLE + searching * SEARCH + owed + again;
             prop_assert_eq!(word.head().load(Ordering::Relaxed), head);
             prop_assert_eq!(word.asleep(), signed);
             for (index, &state) in model.workers.iter().enumerate() {

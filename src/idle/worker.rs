@@ -299,9 +299,11 @@ impl<W: Wait> Stay<'_, W> {
     /// Before a last look; returns false if the worker has to go on searching.
     fn sign(&mut self) -> bool {
         let searching = matches!(self.standing, Standing::Searching { .. });
-        let signed = self.worker.word().sign(self.worker.index, searching);
-        self.standing = if signed { Standing::Signed } else { Standing::Searching { owes: true } };
-        signed
+        self.standing = match self.worker.word().sign(self.worker.index, searching) {
+            None => Standing::Signed,
+            Some(owes) => Standing::Searching { owes },
+        };
+        matches!(self.standing, Standing::Signed)
     }
 
     /// Takes the bit back; returns whether the worker was claimed instead.

@@ -9,9 +9,9 @@ mutant "a claimed worker that finds other work passes nothing on" idle/worker.rs
 mutant "the chain ends after one link" idle/word.rs 's/true => (head - IDLE) | owed,/true => (head - IDLE) \& !OWED,/'
 mutant "the last searcher passes nothing on" idle/word.rs 's/(always || (head | owed) & OWED != 0)/always/'
 mutant "the last searcher does not look again for what was announced" idle/word.rs \
-    's/true if is_last_and_owes(head) => head & !OWED,/true if is_last_and_owes(head) => without_search(head) \& !OWED,/; s/let signed = .*/let signed = true;/'
+    's/let goes_on = .*/let goes_on = |_| false;/; s/true => without_search(head),/true => without_search(head) \& !OWED,/'
 mutant "a worker that has looked again owes nothing" idle/worker.rs \
-    '/    fn sign/,/^    }/s/owes: true/owes: false/'
+    's/Some(owes) => Standing::Searching { owes },/Some(_) => Standing::Searching { owes: false },/'
 mutant "a worker that is claimed while it looks again keeps two searches" idle/word.rs \
     '/pub(super) fn sign/,/^    }/s/self.head().fetch_sub(SEARCH, Ordering::Relaxed);//'
 mutant "an announcement during a search leaves no mark" idle/word.rs \
@@ -21,7 +21,7 @@ mutant "the worker is claimed before its search is counted" idle/word.rs \
 mutant "a worker sleeps without a last look" idle/worker.rs \
     '/ end = loop/,/end_early/s/self.call(&mut find)/None/'
 mutant "the bit is set after the fence" idle/word.rs \
-    '/pub(super) fn sign/,/^    }/{s/^        bits.fetch_or.*$//;s/^        let signed = /        bits.fetch_or(bit, Ordering::Relaxed); let signed = /}'
+    '/pub(super) fn sign/,/^    }/{s/^        bits.fetch_or.*$//;s/^        if !goes_on(before) {/        bits.fetch_or(bit, Ordering::Relaxed); if !goes_on(before) {/}'
 mutant "a worker that panics stays in the set" idle/worker.rs \
     '/fn drop(&mut self)/,/^    }/s/self.end_early();//'
 mutant "a worker that times out keeps its search" idle/worker.rs \
