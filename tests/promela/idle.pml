@@ -9,7 +9,8 @@
  *
  * A task does not end until all are taken. So a worker that sleeps while a task waits is a hang.
  *
- * Claims: no worker sleeps at the end while a task waits. OWED is set only while a worker searches. In a final state, all
+ * Claims: no worker sleeps at the end while a task waits. OWED and AGAIN are set only while a worker
+ * searches. In a final state, all
  * workers are counted as idle, and no search is counted.
  *
  * A call of `find` looks at two queues, one after the other, and not all workers in the same order. One caller may announce
@@ -27,9 +28,9 @@
 #define CALLERS 1
 #endif
 
-/* The head: idle, searching, OWED; and the bits. */
+/* The head: idle, searching, OWED, AGAIN; and the bits. */
 byte idle, searches;
-bool owed;
+bool owed, look_again;
 bool asleep[3];
 
 /* The number of tasks in each queue, and of taken tasks; the tokens of the parkers. */
@@ -40,6 +41,15 @@ bool token[3];
 
 #define some_asleep (asleep[0] || asleep[1] || asleep[2])
 #define NONE 3
+
+/* One search less. */
+inline end_search() {
+    searches--;
+    if
+    :: searches == 0 -> look_again = false
+    :: else
+    fi
+}
 
 /* `take_lowest` on one word. */
 inline take_lowest() {
@@ -66,11 +76,11 @@ inline send() {
             :: searches == 1 && owed ->
                 owed = false;
 #ifdef FORGETS
-                searches--; again = false
+                end_search(); again = false
 #else
                 again = true
 #endif
-            :: else -> searches--; again = false
+            :: else -> end_search(); again = false
             fi
         };
         if
@@ -142,18 +152,19 @@ signs:
     asleep[me] = true;
     atomic {
         if
-        :: searching && searches == 1 && owed ->
+        :: searching && searches == 1 && (owed || look_again) ->
+            owes = owed;
             owed = false;
+            look_again = false;
 #ifdef FORGETS_OWED
             searches--
 #else
             again = true
 #endif
-        :: searching && !(searches == 1 && owed) -> searches--
+        :: searching && !(searches == 1 && (owed || look_again)) -> end_search()
         :: !searching -> idle++
         fi
     };
-    owes = again;
     if
     :: again ->
         again = false;
@@ -163,7 +174,7 @@ signs:
         :: else
         fi;
         goto searches_again
-    :: else -> searching = false
+    :: else -> searching = false; owes = false
     fi;
 looks_again:
 #ifndef NO_SECOND_LOOK
@@ -180,7 +191,7 @@ looks_again:
                 idle--;
                 if
 #ifdef KEEPS_THE_WAKE
-                :: searches > 1 || !owed -> searches--; sends = false
+                :: searches > 1 || !owed -> end_search(); sends = false
                 :: searches == 1 && owed -> sends = true
 #else
                 :: searches == 1 -> sends = true
@@ -235,11 +246,12 @@ searches_again:
                 owed = true;
 #endif
                 sends = true
-            :: searches == 1 && !(owed || owes) -> searches--; sends = false
+            :: searches == 1 && !(owed || owes) -> end_search(); sends = false
             :: searches > 1 ->
                 searches--;
+                owed = (owed || owes);
 #ifndef LEAVES_OTHERS_ALONE
-                owed = true;
+                look_again = true;
 #endif
                 sends = false
             fi;
@@ -295,7 +307,7 @@ proctype caller(byte work) {
 active proctype the_words() {
 end:
     atomic {
-        (owed && searches == 0) || searches > 7 -> assert(false)
+        ((owed || look_again) && searches == 0) || searches > 7 -> assert(false)
     }
 }
 
