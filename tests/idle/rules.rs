@@ -103,6 +103,68 @@ fn a_find_that_is_overtaken_loses_no_task() {
     assert_eq!(found, [Some("in the first queue"), Some("in the second queue")]);
 }
 
+/// As above, but the other worker was claimed for a task of its own, and ends its search with the task that this one was
+/// claimed for.
+#[test]
+fn a_search_that_took_the_task_of_another_leaves_no_task_behind() {
+    let (idle, mut workers, sleeps) = set(3);
+    let (one, two) = (Queue::new(), Queue::new());
+    let (sender, tasks) = mpsc::channel();
+    let awake = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+    let wait_for = |worker: usize| {
+        let awake = awake[worker].clone();
+        move || {
+            while !awake.load(SeqCst) {
+                thread::yield_now();
+            }
+        }
+    };
+    let (wait_for_0, wait_for_1) = (wait_for(0), wait_for(1));
+    let slow = workers.remove(2);
+    for (worker, awake) in workers.into_iter().zip(awake) {
+        let (first, second) = if worker.index() == 1 { (one.clone(), two.clone()) } else { (two.clone(), one.clone()) };
+        let sender = sender.clone();
+        thread::spawn(move || {
+            let task = worker.next(|| first.pop().or_else(|| second.pop()));
+            awake.store(true, SeqCst);
+            sender.send(task).unwrap();
+        });
+    }
+    let (all_one, all_two) = (one.clone(), two.clone());
+    let announces = idle.clone();
+    thread::spawn(move || {
+        let mut look = 0;
+        let task = slow.next(|| {
+            look += 1;
+            match look {
+                3 => {
+                    assert_eq!(all_two.pop(), None);
+                    all_two.push(2);
+                    announces.wake_worker(1);
+                    wait_for_1();
+                    all_one.pop()
+                }
+                4 => {
+                    assert_eq!(all_one.pop(), None);
+                    all_one.push(3);
+                    if announces.wake_one() {
+                        wait_for_0();
+                    }
+                    all_two.pop()
+                }
+                _ => all_one.pop().or_else(|| all_two.pop()),
+            }
+        });
+        sender.send(task).unwrap();
+    });
+    until_asleep(&sleeps, 3);
+    one.push(1);
+    idle.wake_worker(2);
+    let mut found = [(); 3].map(|()| tasks.recv().unwrap());
+    found.sort();
+    assert_eq!(found, [Some(1), Some(2), Some(3)]);
+}
+
 #[test]
 fn a_lone_task_wakes_exactly_the_lowest_sleeper() {
     let (idle, workers, sleeps) = set(3);

@@ -3,8 +3,8 @@
  *
  *   tests/promela.sh idle
  *
- * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a call of
- * `find`, or a step of a parker, which is its token here. Spin goes through all orders of these steps, without weak
+ * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a look at a
+ * queue, or a step of a parker, which is its token here. Spin goes through all orders of these steps, without weak
  * memory, so the model has no fences: tests/loom_idle.rs checks them.
  *
  * A task does not end until all are taken. So a worker that sleeps while a task waits is a hang.
@@ -17,8 +17,8 @@
  * something that is not there, and then announces the tasks, one after the other. The script runs it with -DTASKS=2. Larger
  * models: three tasks, -DCALLERS=2 or 3, for concurrent callers; -DDIRECT, the first two tasks as `wake` and `wake_worker` do.
  *
- * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED, -DFORGETS, -DFORGETS_OWED,
- * -DLEAVES_OTHERS_ALONE.
+ * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED, -DFORGETS, -DFORGETS_OWED.
+ * -DLEAVES_OTHERS_ALONE, without AGAIN, finds nothing here, as its fault needs another order at each look: the tests have it.
  */
 
 #ifndef TASKS
