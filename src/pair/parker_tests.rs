@@ -56,6 +56,9 @@ fn a_parker_changes_with_its_waits() {
     let on_two_cpus = |number: usize| {
         cores.get(number).copied().map(core_affinity::set_for_current);
     };
+    // Where no CPU can be asked for, a pinned thread sees only its own, unless another thread has asked for their number.
+    let fixed = Parker::new().with_spin(Spin::bounded(Duration::from_micros(10)));
+    assert!(!fixed.park_timeout(Duration::from_micros(100)));
     let (mut one, mut two) = (adaptive(), adaptive());
     let has_credit = |parker: &Parker| parker.policy.get().has_credit();
     for _ in 0..3 {
