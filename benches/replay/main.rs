@@ -140,9 +140,8 @@ fn main() {
     let mut rows = [("policy", vec![]), ("always spin for S", vec![]), ("best in hindsight", vec![])];
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        let waits: Vec<_> = text.lines().filter_map(|line| line.split_once(' ')).collect();
-        let waits: Vec<_> =
-            waits.iter().map(|(parker, wait)| (parker.parse().unwrap(), Wait::parse(wait).unwrap())).collect();
+        let parse = |(parker, wait): (&str, &str)| (parker.parse().unwrap(), Wait::parse(wait).unwrap());
+        let waits: Vec<_> = text.lines().filter_map(|line| line.split_once(' ')).map(parse).collect();
         for (row, cost) in rows.iter_mut().zip(costs(&waits)) {
             row.1.push((file.file_stem().unwrap().to_string_lossy().into_owned(), format!("{cost:.2}")));
         }
@@ -150,9 +149,9 @@ fn main() {
     let played =
         [("pair", pair(|_| 300)), ("pair with pauses", pair(|round| if round % 100 == 0 { 1_000_000 } else { 300 }))];
     for (name, cost) in played {
-        rows[0].1.push((name.into(), format!("{cost:.2}")));
-        rows[1].1.push((name.into(), "–".into()));
-        rows[2].1.push((name.into(), "–".into()));
+        for (row, cell) in rows.iter_mut().zip([&format!("{cost:.2}"), "–", "–"]) {
+            row.1.push((name.into(), cell.into()));
+        }
     }
     if !only_policy {
         println!("| | {} |", rows[0].1.iter().map(|cell| cell.0.clone()).collect::<Vec<_>>().join(" | "));

@@ -10,8 +10,8 @@ trap 'rm -rf "$work"' EXIT
 git -C "$root" ls-files -z | (cd "$root" && xargs -0 cp --parents -t "$work")
 cd "$work"
 
-# Each wait is learned from, and learning writes it down.
-# A wait costs it a lock that is free, so that it does not change what it records.
+# The parker learns from each wait, and learning writes it down. That takes a free lock only, so that it does not change
+# what it records.
 cat >>src/lib.rs <<'END'
 pub(crate) fn record(parker: usize, spun: u32, end: crate::spin::End) {
     use std::io::Write;
@@ -36,7 +36,8 @@ pub(crate) fn record(parker: usize, spun: u32, end: crate::spin::End) {
 END
 sed -i '/fn learn(/,/^    }/s/policy.step(spun, end);/policy.step(spun, end); crate::record(Self::number(\&self.shared), spun, end);/' src/pair/parker.rs
 sed -i 's/self.skip = self.draw(1 << self.quiet) as u8;//' src/spin/policy.rs
-grep -q 'crate::record' src/pair/parker.rs || { echo "record.sh: the place to record is gone" >&2; exit 2; }
+grep -q 'crate::record' src/pair/parker.rs && ! grep -q 'self.skip = self.draw' src/spin/policy.rs ||
+    { echo "record.sh: the code that it changes is gone" >&2; exit 2; }
 
 # record NAME COMMAND...: 2,000 waits from the middle of the run, with the parkers numbered from 0.
 record() {

@@ -313,16 +313,20 @@ impl<W: Wait> Stay<'_, W> {
         claimed
     }
 
+    fn owes(&self) -> bool {
+        matches!(self.standing, Standing::Searching { owes: true })
+    }
+
     /// The look has ended that the worker was claimed for.
     fn leave(&mut self) {
-        let owes = matches!(self.standing, Standing::Searching { owes: true });
+        let owes = self.owes();
         self.standing = Standing::Busy;
         self.worker.idle.unpark(self.worker.word().leave(owes));
     }
 
     /// The worker stops, and a wake that was meant for it goes to another one.
     fn end_early(&mut self) {
-        let owes = matches!(self.standing, Standing::Searching { owes: true });
+        let owes = self.owes();
         let claimed = match self.standing {
             Standing::Busy => return,
             Standing::Signed => self.retract(),
