@@ -2,9 +2,7 @@
 
 use crate::support::{rounds, Slow};
 use atomic_parker::{ParkState, Parker, Unparker};
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -115,17 +113,21 @@ impl<W: Slow> Subject<W> {
     }
 }
 
+impl Arbitrary for Step {
+    fn arbitrary(random: &mut Gen) -> Self {
+        *random.choose(&STEPS).unwrap()
+    }
+}
+
 pub fn agrees<W: Slow>() {
-    let config = Config { cases: rounds(200), failure_persistence: None, ..Config::default() };
-    let steps = vec(proptest::sample::select(&STEPS[..]), 0..60);
-    let result = TestRunner::new(config).run(&steps, |steps| {
+    fn holds<W: Slow>(steps: Vec<Step>) -> bool {
         let mut subject = Subject::<W> { parker: Parker::with_wait(W::default()), unparkers: Vec::new(), token: false };
         for step in steps {
             let (result, expected) = subject.step(step);
-            prop_assert_eq!(result, expected, "what {:?} returned", step);
-            prop_assert_eq!(subject.parker.state(), subject.state(), "after {:?}", step);
+            assert_eq!(result, expected, "what {step:?} returned");
+            assert_eq!(subject.parker.state(), subject.state(), "after {step:?}");
         }
-        Ok(())
-    });
-    result.unwrap_or_else(|error| panic!("{error}"));
+        true
+    }
+    QuickCheck::new().tests(u64::from(rounds(200))).rng(Gen::new(60)).quickcheck(holds::<W> as fn(Vec<Step>) -> bool);
 }
