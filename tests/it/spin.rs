@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// With one CPU no parker spins, so these tests are skipped.
-fn can_spin() -> bool {
+pub fn can_spin() -> bool {
     let can = thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
     if !can {
         eprintln!("not tested: needs two CPUs");
@@ -94,8 +94,8 @@ fn no_spin_goes_past_the_deadline() {
 
 const BATCH: usize = 1_000;
 
-type Unpark = Box<dyn Fn() + Send>;
-type Way = fn(Unparker<Counting>) -> Unpark;
+pub type Unpark = Box<dyn Fn() + Send>;
+pub type Way = fn(Unparker<Counting>) -> Unpark;
 
 /// The ways to wake a parker.
 const WAYS: [Way; 3] = [
@@ -118,7 +118,12 @@ fn pin(number: usize) {
 
 /// Two threads that hand over at once, in batches, on two CPUs, until `enough`, for at most 1,000 batches. Returns the
 /// number of calls of `Wait::wait` for each batch.
-fn hand_over(spin: Option<Spin>, way: Way, before: fn(&Parker<Counting>), enough: fn(&[usize]) -> bool) -> Vec<usize> {
+pub fn hand_over(
+    spin: Option<Spin>,
+    way: Way,
+    before: fn(&Parker<Counting>),
+    enough: fn(&[usize]) -> bool,
+) -> Vec<usize> {
     home(thread::spawn(move || hand_over_from_here(spin, way, before, enough)))
 }
 
@@ -171,7 +176,7 @@ fn hand_over_from_here(
 }
 
 /// Whether spinning found nearly all tokens of the last batch. Other tests run at the same time.
-fn spins(batches: &[usize]) -> bool {
+pub fn spins(batches: &[usize]) -> bool {
     batches.last().is_some_and(|waits| *waits < 2 * BATCH / 10)
 }
 
