@@ -207,26 +207,28 @@ impl Word {
         }
     }
 
-    /// The worker is about to sleep, and must look once more. `Some`: it was the last one that searched, and must go on
-    /// searching for what was announced or left meanwhile; and whether it owes a search to others, should it find something.
-    pub(super) fn sign(&self, index: usize, searching: bool) -> Option<bool> {
+    /// The worker is about to sleep, and must look once more. False: it was the last one that searched, so it must go on
+    /// searching for what was announced or left meanwhile.
+    pub(super) fn sign(&self, index: usize, searching: bool) -> bool {
         let goes_on = |head| searching && is_last(head) && head & (OWED | AGAIN) != 0;
         let (bits, bit) = self.place(index);
         bits.fetch_or(bit, Ordering::Relaxed);
         let before = self.change(|head| match searching {
             true if goes_on(head) => head & !(OWED | AGAIN),
-            true => without_search(head),
+            true if is_last(head) => without_search(head),
+            // One of the others may have found what this worker was claimed for, and leave its own work behind.
+            true => without_search(head) | OWED,
             false => head + IDLE,
         });
         fence(Ordering::SeqCst); // between the head and the next look; pairs with that in `nobody_idle`
         if !goes_on(before) {
-            return None;
+            return true;
         }
         if self.take_back(index) {
             // It was claimed meanwhile, so it has two searches.
             self.head().fetch_sub(SEARCH, Ordering::Relaxed);
         }
-        Some(before & OWED != 0)
+        false
     }
 
     /// Clears the worker's own bit; returns whether another thread did that, so that the worker was claimed.

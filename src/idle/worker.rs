@@ -252,7 +252,7 @@ impl<W: Wait> Worker<W> {
                 return Next::Work(work);
             }
             if let Some(end) = end.or(expired.then_some(Next::TimedOut)) {
-                stay.leave();
+                stay.end_early();
                 return end;
             }
         }
@@ -283,7 +283,7 @@ enum Standing {
     Busy,
     /// Its bit is set, or it was claimed since.
     Signed,
-    /// It owes a search to others if it has looked again, for work that was announced during its search.
+    /// It owes a search to others if it looks again, for an unknown number of pieces of work.
     Searching {
         owes: bool,
     },
@@ -299,11 +299,9 @@ impl<W: Wait> Stay<'_, W> {
     /// Before a last look; returns false if the worker has to go on searching.
     fn sign(&mut self) -> bool {
         let searching = matches!(self.standing, Standing::Searching { .. });
-        self.standing = match self.worker.word().sign(self.worker.index, searching) {
-            None => Standing::Signed,
-            Some(owes) => Standing::Searching { owes },
-        };
-        matches!(self.standing, Standing::Signed)
+        let signed = self.worker.word().sign(self.worker.index, searching);
+        self.standing = if signed { Standing::Signed } else { Standing::Searching { owes: true } };
+        signed
     }
 
     /// Takes the bit back; returns whether the worker was claimed instead.
@@ -317,7 +315,7 @@ impl<W: Wait> Stay<'_, W> {
         matches!(self.standing, Standing::Searching { owes: true })
     }
 
-    /// The look has ended that the worker was claimed for.
+    /// The look that the worker was claimed for has found work.
     fn leave(&mut self) {
         let owes = self.owes();
         self.standing = Standing::Busy;

@@ -1,6 +1,7 @@
 //! The idle set through its public API, on real threads.
 #![cfg(not(any(loom, shuttle)))]
 
+mod overtaken;
 mod rules;
 mod stress;
 mod support;

@@ -3,9 +3,7 @@
 use crate::support::{serve, set, until_asleep, Queue};
 use atomic_parker::idle::{Idle, Next, Worker};
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{mpsc, Arc, Barrier};
-use std::thread;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -48,121 +46,6 @@ fn a_set_without_workers_wakes_nobody() {
     assert!(idle.enter().is_none());
     idle.close();
     assert!(idle.is_closed());
-}
-
-/// A `find` of two queues takes time. Another worker, which looks at them in another order, takes the task in the second
-/// queue before this one comes there, and a task comes to the first queue after it was there.
-#[test]
-fn a_find_that_is_overtaken_loses_no_task() {
-    let (idle, mut workers, sleeps) = set(2);
-    let (slow, quick) = (workers.remove(1), workers.remove(0));
-    let (one, two) = (Queue::new(), Queue::new());
-    let (sender, tasks) = mpsc::channel();
-    let quick_has_one = Arc::new(AtomicBool::new(false));
-    let announces = idle.clone();
-    let all_sleeps = sleeps.clone();
-    thread::spawn(move || {
-        let (mut look, mut quick) = (0, Some(quick));
-        let task = slow.next(|| {
-            look += 1;
-            match look {
-                // It was woken for nothing. Now the other worker falls asleep, and a task comes.
-                3 => {
-                    let quick = quick.take()?;
-                    let (first, second) = (one.clone(), two.clone());
-                    let (sender, has_one) = (sender.clone(), quick_has_one.clone());
-                    thread::spawn(move || {
-                        let task = quick.next(|| second.pop().or_else(|| first.pop()));
-                        has_one.store(true, SeqCst);
-                        sender.send(task).unwrap();
-                    });
-                    until_asleep(&all_sleeps, 2);
-                    two.push("in the second queue");
-                    announces.wake_one();
-                    None
-                }
-                4 => {
-                    assert_eq!(one.pop(), None);
-                    one.push("in the first queue");
-                    if announces.wake_one() {
-                        while !quick_has_one.load(SeqCst) {
-                            thread::yield_now();
-                        }
-                    }
-                    two.pop()
-                }
-                _ => one.pop().or_else(|| two.pop()),
-            }
-        });
-        sender.send(task).unwrap();
-    });
-    until_asleep(&sleeps, 1);
-    idle.wake_one();
-    let mut found = [tasks.recv().unwrap(), tasks.recv().unwrap()];
-    found.sort();
-    assert_eq!(found, [Some("in the first queue"), Some("in the second queue")]);
-}
-
-/// As above, but the other worker was claimed for a task of its own, and ends its search with the task that this one was
-/// claimed for.
-#[test]
-fn a_search_that_took_the_task_of_another_leaves_no_task_behind() {
-    let (idle, mut workers, sleeps) = set(3);
-    let (one, two) = (Queue::new(), Queue::new());
-    let (sender, tasks) = mpsc::channel();
-    let awake = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-    let wait_for = |worker: usize| {
-        let awake = awake[worker].clone();
-        move || {
-            while !awake.load(SeqCst) {
-                thread::yield_now();
-            }
-        }
-    };
-    let (wait_for_0, wait_for_1) = (wait_for(0), wait_for(1));
-    let slow = workers.remove(2);
-    for (worker, awake) in workers.into_iter().zip(awake) {
-        let (first, second) = if worker.index() == 1 { (one.clone(), two.clone()) } else { (two.clone(), one.clone()) };
-        let sender = sender.clone();
-        thread::spawn(move || {
-            let task = worker.next(|| first.pop().or_else(|| second.pop()));
-            awake.store(true, SeqCst);
-            sender.send(task).unwrap();
-        });
-    }
-    let (all_one, all_two) = (one.clone(), two.clone());
-    let announces = idle.clone();
-    thread::spawn(move || {
-        let mut look = 0;
-        let task = slow.next(|| {
-            look += 1;
-            match look {
-                3 => {
-                    assert_eq!(all_two.pop(), None);
-                    all_two.push(2);
-                    announces.wake_worker(1);
-                    wait_for_1();
-                    all_one.pop()
-                }
-                4 => {
-                    assert_eq!(all_one.pop(), None);
-                    all_one.push(3);
-                    if announces.wake_one() {
-                        wait_for_0();
-                    }
-                    all_two.pop()
-                }
-                _ => all_one.pop().or_else(|| all_two.pop()),
-            }
-        });
-        sender.send(task).unwrap();
-    });
-    until_asleep(&sleeps, 3);
-    one.push(1);
-    idle.wake_worker(2);
-    let mut found = [(); 3].map(|()| tasks.recv().unwrap());
-    found.sort();
-    assert_eq!(found, [Some(1), Some(2), Some(3)]);
 }
 
 #[test]
