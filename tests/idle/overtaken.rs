@@ -2,13 +2,14 @@
 //! come to the queue that it has already looked at. No task may stay behind.
 //!
 //! Each test fixes who looks where and when. A worker looks when it starts (1), before it sleeps (2), when it was claimed (3),
-//! and again before it sleeps, or in one more search (4).
+//! and before it sleeps again, or in one more search (4).
 
 use crate::support::{set, until_asleep, Counted, Queue};
-use atomic_parker::idle::{Idle, Worker};
+use atomic_parker::idle::{Idle, Next, Worker};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{mpsc, Arc};
 use std::thread;
+use std::time::Duration;
 
 #[derive(Clone, Default)]
 struct Event(Arc<AtomicBool>);
@@ -25,15 +26,30 @@ impl Event {
     }
 }
 
-/// Each worker takes one task and ends.
-struct Scene {
+/// What a worker sees.
+#[derive(Clone)]
+struct View {
     idle: Idle<Counted>,
-    workers: Vec<Worker<Counted>>,
-    sleeps: Arc<AtomicUsize>,
     one: Arc<Queue<u32>>,
     two: Arc<Queue<u32>>,
-    /// Worker 0, 1 or 2 has taken its task and has ended its search.
-    ended: [Event; 3],
+    /// The worker with this index has its task, and has ended its search.
+    ended: [Event; 4],
+}
+
+impl View {
+    fn one_first(&self) -> Option<u32> {
+        self.one.pop().or_else(|| self.two.pop())
+    }
+
+    fn two_first(&self) -> Option<u32> {
+        self.two.pop().or_else(|| self.one.pop())
+    }
+}
+
+struct Scene {
+    view: View,
+    workers: Vec<Worker<Counted>>,
+    sleeps: Arc<AtomicUsize>,
     sender: mpsc::Sender<Option<u32>>,
     found: mpsc::Receiver<Option<u32>>,
 }
@@ -41,140 +57,205 @@ struct Scene {
 impl Scene {
     fn new(workers: usize) -> Self {
         let (idle, workers, sleeps) = set(workers);
+        let view = View { idle, one: Queue::new(), two: Queue::new(), ended: [(); 4].map(|()| Event::default()) };
         let (sender, found) = mpsc::channel();
-        let ended = [(); 3].map(|()| Event::default());
-        Self { idle, workers, sleeps, one: Queue::new(), two: Queue::new(), ended, sender, found }
+        Self { view, workers, sleeps, sender, found }
     }
 
-    /// Starts the worker with the highest index that has not started.
-    fn start(&mut self, mut find: impl FnMut() -> Option<u32> + Send + 'static) {
+    /// Starts the worker with the highest index that has not started. It takes one task, which never ends.
+    fn start(&mut self, run: impl FnOnce(View, &Worker<Counted>) -> Option<u32> + Send + 'static) {
         let worker = self.workers.pop().unwrap();
-        let (ended, sender) = (self.ended[worker.index()].clone(), self.sender.clone());
+        let (view, sender) = (self.view.clone(), self.sender.clone());
         thread::spawn(move || {
-            let task = worker.next(&mut find);
+            let ended = view.ended[worker.index()].clone();
+            let task = run(view, &worker);
             ended.happen();
             sender.send(task).unwrap();
         });
     }
 
-    /// All workers sleep, and task 1 comes to `queue` for one of them.
-    fn run(self, queue: Option<&Queue<u32>>, worker: usize, tasks: &[u32]) {
-        until_asleep(&self.sleeps, self.ended.len().min(self.idle.workers()));
-        queue.inspect(|queue| queue.push(1));
-        self.idle.wake_worker(worker);
-        let mut found: Vec<_> = tasks.iter().map(|_| self.found.recv().unwrap().unwrap()).collect();
+    /// The number of the look and the view go to `find`.
+    fn start_finding(&mut self, mut find: impl FnMut(u32, &View) -> Option<u32> + Send + 'static) {
+        self.start(move |view, worker| {
+            let mut look = 0;
+            worker.next(|| {
+                look += 1;
+                find(look, &view)
+            })
+        });
+    }
+
+    fn until_asleep(&self, workers: usize) -> &View {
+        until_asleep(&self.sleeps, workers);
+        &self.view
+    }
+
+    /// Waits until these tasks have been found, in any order.
+    fn all_run(&self, tasks: &[u32]) {
+        let mut found = Vec::new();
+        while found.len() < tasks.len() {
+            found.extend(self.found.recv().unwrap());
+        }
         found.sort_unstable();
         assert_eq!(found, tasks);
     }
 }
 
-/// The other worker is claimed for task 3, and finds task 2, which came during this worker's search.
+/// Worker 0 is claimed for task 2, and finds task 1, which came during the search of worker 1.
 #[test]
 fn a_search_for_nothing_leaves_no_task_behind() {
     let mut scene = Scene::new(2);
-    let (one, two, idle, ended) = (scene.one.clone(), scene.two.clone(), scene.idle.clone(), scene.ended.clone());
-    let mut look = 0;
-    scene.start(move || {
-        look += 1;
-        match look {
-            3 => {
-                two.push(2);
-                idle.wake_one();
-                None
-            }
-            4 => {
-                assert_eq!(one.pop(), None);
-                one.push(3);
-                if idle.wake_one() {
-                    ended[0].wait();
-                }
-                two.pop()
-            }
-            _ => one.pop().or_else(|| two.pop()),
+    scene.start_finding(|look, view| match look {
+        3 => {
+            view.two.push(1);
+            view.idle.wake_one();
+            None
         }
+        4 => {
+            assert_eq!(view.one.pop(), None);
+            view.one.push(2);
+            if view.idle.wake_one() {
+                view.ended[0].wait();
+            }
+            view.two.pop()
+        }
+        _ => view.one_first(),
     });
-    let (one, two) = (scene.one.clone(), scene.two.clone());
-    scene.start(move || two.pop().or_else(|| one.pop()));
-    scene.run(None, 1, &[2, 3]);
+    scene.start_finding(|_, view| view.two_first());
+    scene.until_asleep(2).idle.wake_worker(1);
+    scene.all_run(&[1, 2]);
 }
 
 /// Worker 1 is claimed for task 2, and ends its search with task 1, which worker 2 was claimed for.
 #[test]
 fn a_search_that_took_the_task_of_another_leaves_no_task_behind() {
     let mut scene = Scene::new(3);
-    let (one, two, idle, ended) = (scene.one.clone(), scene.two.clone(), scene.idle.clone(), scene.ended.clone());
-    let mut look = 0;
-    scene.start(move || {
-        look += 1;
-        match look {
-            3 => {
-                assert_eq!(two.pop(), None);
-                two.push(2);
-                idle.wake_worker(1);
-                ended[1].wait();
-                one.pop()
-            }
-            4 => {
-                assert_eq!(one.pop(), None);
-                one.push(3);
-                if idle.wake_one() {
-                    ended[0].wait();
-                }
-                two.pop()
-            }
-            _ => one.pop().or_else(|| two.pop()),
+    scene.start_finding(|look, view| match look {
+        3 => {
+            assert_eq!(view.two.pop(), None);
+            view.two.push(2);
+            view.idle.wake_worker(1);
+            view.ended[1].wait();
+            view.one.pop()
         }
+        4 => {
+            assert_eq!(view.one.pop(), None);
+            view.one.push(3);
+            if view.idle.wake_one() {
+                view.ended[0].wait();
+            }
+            view.two.pop()
+        }
+        _ => view.one_first(),
     });
-    let (one, two) = (scene.one.clone(), scene.two.clone());
-    scene.start(move || one.pop().or_else(|| two.pop()));
-    let (one, two) = (scene.one.clone(), scene.two.clone());
-    scene.start(move || two.pop().or_else(|| one.pop()));
-    let one = scene.one.clone();
-    scene.run(Some(&one), 2, &[1, 2, 3]);
+    scene.start_finding(|_, view| view.one_first());
+    scene.start_finding(|_, view| view.two_first());
+    let view = scene.until_asleep(3);
+    view.one.push(1);
+    view.idle.wake_worker(2);
+    scene.all_run(&[1, 2, 3]);
 }
 
-/// As above, but worker 1, which finds nothing, ends its search before worker 2 does.
+/// As above, but worker 1 finds nothing, and stops searching before worker 2 ends its search.
 #[test]
 fn a_search_that_fails_beside_another_leaves_no_task_behind() {
     let mut scene = Scene::new(3);
     let (has_found, may_end) = (Event::default(), Event::default());
-    let (one, two) = (scene.one.clone(), scene.two.clone());
     let (found, end) = (has_found.clone(), may_end.clone());
-    scene.start(move || {
-        let task = two.pop().or_else(|| one.pop());
+    scene.start_finding(move |_, view| {
+        let task = view.two_first();
         if task.is_some() {
             found.happen();
             end.wait();
         }
         task
     });
-    let (one, two, idle, ended) = (scene.one.clone(), scene.two.clone(), scene.idle.clone(), scene.ended.clone());
-    let mut look = 0;
-    scene.start(move || {
-        look += 1;
-        match look {
-            3 => {
-                assert_eq!(one.pop(), None);
-                one.push(2);
-                idle.wake_worker(2);
-                has_found.wait();
-                two.pop()
-            }
-            4 => {
-                assert_eq!(two.pop(), None);
-                may_end.happen();
-                ended[2].wait();
-                two.push(3);
-                if idle.wake_one() {
-                    ended[0].wait();
-                }
-                one.pop()
-            }
-            _ => one.pop().or_else(|| two.pop()),
+    scene.start_finding(move |look, view| match look {
+        3 => {
+            assert_eq!(view.one.pop(), None);
+            view.one.push(2);
+            view.idle.wake_worker(2);
+            has_found.wait();
+            view.two.pop()
         }
+        4 => {
+            assert_eq!(view.two.pop(), None);
+            may_end.happen();
+            view.ended[2].wait();
+            view.two.push(3);
+            if view.idle.wake_one() {
+                view.ended[0].wait();
+            }
+            view.one.pop()
+        }
+        _ => view.one_first(),
     });
-    let (one, two) = (scene.one.clone(), scene.two.clone());
-    scene.start(move || one.pop().or_else(|| two.pop()));
-    let two = scene.two.clone();
-    scene.run(Some(&two), 1, &[1, 2, 3]);
+    scene.start_finding(|_, view| view.one_first());
+    let view = scene.until_asleep(3);
+    view.two.push(1);
+    view.idle.wake_worker(1);
+    scene.all_run(&[1, 2, 3]);
+}
+
+/// Workers 1 and 2 are claimed for tasks 3 and 4, and find tasks 1 and 2, which both came during the search of worker 0. It
+/// finds only one of the others.
+#[test]
+fn a_worker_that_owes_a_search_still_owes_it_after_one_more_look() {
+    let mut scene = Scene::new(4);
+    scene.start_finding(|_, view| view.one_first());
+    (1..=2).for_each(|_| scene.start_finding(|_, view| view.two_first()));
+    scene.start_finding(|look, view| match look {
+        3 => {
+            for task in 1..=2 {
+                view.two.push(task);
+                assert!(!view.idle.wake_one());
+            }
+            None
+        }
+        4 => {
+            assert_eq!(view.one.pop(), None);
+            (3..=4).for_each(|task| view.one.push(task));
+            assert_eq!(view.idle.wake(2), 2);
+            (1..=2).for_each(|worker| view.ended[worker].wait());
+            view.two.pop()
+        }
+        _ => view.one_first(),
+    });
+    assert!(scene.until_asleep(4).idle.wake_one());
+    scene.all_run(&[1, 2, 3, 4]);
+}
+
+/// Worker 0 stops at its deadline, though it was claimed for task 1. Worker 1 is claimed for another task, and finds task 1.
+#[test]
+fn a_search_that_ends_at_a_deadline_leaves_no_task_behind() {
+    let mut scene = Scene::new(4);
+    scene.start_finding(|_, view| view.one_first());
+    scene.start_finding(|_, view| view.one_first());
+    scene.start_finding(|_, view| view.two_first());
+    scene.until_asleep(3);
+    scene.start(|view, worker| {
+        let mut look = 0;
+        let find = || {
+            look += 1;
+            match look {
+                3 => {
+                    assert_eq!(view.one_first(), None);
+                    view.two.push(1);
+                    assert!(view.idle.wake_one());
+                    None
+                }
+                4 => {
+                    assert_eq!(view.one.pop(), None);
+                    (2..=3).for_each(|task| view.one.push(task));
+                    assert_eq!(view.idle.wake(2), 2);
+                    (1..=2).for_each(|worker| view.ended[worker].wait());
+                    view.two.pop()
+                }
+                _ => view.one_first(),
+            }
+        };
+        assert_eq!(worker.next_timeout(Duration::ZERO, find), Next::TimedOut);
+        None
+    });
+    scene.all_run(&[1, 2, 3]);
 }
