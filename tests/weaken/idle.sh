@@ -1,17 +1,17 @@
 # The mutants of the idle set: `mutant NAME FILE SED`, read by tests/weaken.sh.
 # shellcheck shell=bash
 #
-# A search that finds no sleeper and forgets what was announced meanwhile is a control of tests/promela.sh: here it would
-# take four preemptions.
+# What takes several looks of a `find`, or more than two preemptions, has its controls in tests/promela.sh and in
+# tests/idle/overtaken.rs.
 
 mutant "a claimed worker that finds other work passes nothing on" idle/worker.rs \
     's/self.worker.word().pass_on(owes)/self.worker.word().leave(owes)/'
 mutant "the chain ends after one link" idle/word.rs 's/true => (head - IDLE) | owed,/true => (head - IDLE) \& !OWED,/'
 mutant "the last searcher passes nothing on" idle/word.rs 's/(always || (head | owed) & OWED != 0)/always/'
 mutant "the last searcher does not look again for what was announced" idle/word.rs \
-    's/let goes_on = .*/let goes_on = |_| false;/; s/true => without_search(head),/true => without_search(head) \& !OWED,/'
+    's/let goes_on = .*/let goes_on = |_| false;/; s/true if is_last(head) => without_search(head),/true if is_last(head) => without_search(head) \& !OWED,/'
 mutant "a worker that has looked again owes nothing" idle/worker.rs \
-    's/Some(owes) => Standing::Searching { owes },/Some(_) => Standing::Searching { owes: false },/'
+    's/Standing::Searching { owes: true } };/Standing::Searching { owes: false } };/'
 mutant "a worker that is claimed while it looks again keeps two searches" idle/word.rs \
     '/pub(super) fn sign/,/^    }/s/self.head().fetch_sub(SEARCH, Ordering::Relaxed);//'
 mutant "an announcement during a search leaves no mark" idle/word.rs \
@@ -25,7 +25,7 @@ mutant "the bit is set after the fence" idle/word.rs \
 mutant "a worker that panics stays in the set" idle/worker.rs \
     '/fn drop(&mut self)/,/^    }/s/self.end_early();//'
 mutant "a worker that times out keeps its search" idle/worker.rs \
-    '/if let Some(end) = end.or/,/return end/s/stay.leave();/stay.standing = Standing::Busy;/'
+    '/if let Some(end) = end.or/,/return end/s/stay.end_early();/stay.standing = Standing::Busy;/'
 mutant "wake_worker announces nothing if the worker is busy" idle/word.rs \
     's/return (false, self.request());/return (false, None);/'
 mutant "close wakes no worker" idle/mod.rs '/pub fn close/,/^    }/s/if !self.shared.word.nobody_idle()/if false/'
