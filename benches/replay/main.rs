@@ -5,7 +5,7 @@
 //! number of its parker, and after how many nanoseconds the token came, or `same` if it came from the same CPU, or `out` if
 //! the time ran out.
 //!
-//! Costs are in sleeps: 1 is to sleep at once, always. A sleep costs `S`, which is 5 µs. To learn from a sleep costs a
+//! Costs are in sleeps: 1 is to sleep at once, always. A sleep costs `S`, which is 4 µs. To learn from a sleep costs a
 //! look at the clock on cold caches, `LEARN`, if the wait was longer than 100 µs. Two columns are not recordings but two
 //! policies that play against each other, as the waits of each depend on what the other one does.
 
@@ -30,7 +30,7 @@ impl Spin {
     }
 }
 
-const S: u32 = 5_000;
+const S: u32 = 4_000;
 const LEARN: u32 = 1_000;
 const REPEATS: u64 = 10;
 /// A thread that was asleep runs on so much later, in the two columns that are played.

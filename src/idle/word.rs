@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | idle | workers that sleep or search; a worker sets its bit before it is counted |
 //! | searching | *searches*: claimed workers that have not finished their look, and callers that are choosing a worker |
-//! | OWED | work was announced during a search: the last one must look again, or start another one if it finds something |
+//! | OWED | more work may wait than there are searches: the last one must look again, or go on to another worker |
 //! | AGAIN | a search ended with work while others went on: the last one must look again if it finds nothing |
 //!
 //! | transition | by | head | bits, and then |
@@ -18,15 +18,15 @@
 //! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED and try again, which sets OWED again before it clears a bit. Else searching - 1 | |
 //! | `request_more` | `wake` | searching + 1 | `send` |
 //! | `claim` | `wake_worker`, `close` | bit clear: as `request`. Else searching + 1 | clear a certain bit; `send` if it is gone by then |
-//! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1; but the last one with a flag clears both and keeps its search | set the bit; fence after the head; clear the bit again if the search was kept |
+//! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1, set OWED if others search; but the last one with a flag clears both and keeps its search | set the bit; fence after the head; clear the bit again if the search was kept |
 //! | `retract` | a signed worker | idle - 1, if it was not claimed | clear its bit, if it is still set |
-//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1; set AGAIN if others search | `send`, with the search that was kept |
-//! | `pass_on` | a claimed worker whose look does not count | idle - 1; the last one keeps its search. Else searching - 1, set OWED | `send`, with the search that was kept |
+//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1, set AGAIN if others search | `send`, with the search that was kept |
+//! | `pass_on` | a claimed worker that has not searched, or stops without work | idle - 1; the last one keeps its search. Else searching - 1, set OWED | `send`, with the search that was kept |
 //!
-//! A worker that has cleared OWED in `sign` *owes*: `leave` and `pass_on` set OWED again.
+//! A worker that has cleared the flags in `sign` *owes* a search: `leave` and `pass_on` set OWED again.
 //!
-//! **Invariant.** A flag is set only while a search is counted. The only step that ends the last search is one that finds
-//! OWED clear. `docs/idle.md` shows how this gives the guarantee of the set.
+//! **Invariant.** No more work waits than there are searches, or OWED is set, or a searching worker owes a search. A flag is set
+//! only while a search is counted. `docs/idle.md` shows that each step keeps this, and how it gives the guarantee of the set.
 //!
 //! # Orderings
 //!

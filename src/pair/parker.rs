@@ -231,7 +231,7 @@ impl<W: Wait> Parker<W> {
     /// Sleeps until the token is there, and takes it; see [`AtomicParker::park`].
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation and
-    /// no system call. If not, it may spin before it sleeps: with the default for up to 5 µs, and at times for up to
+    /// no system call. If not, it may spin before it sleeps: with the default for up to 4 µs, and at times for up to
     /// 60 µs; see [`Spin::adaptive`]. It synchronizes with every `unpark` up to then.
     ///
     /// # Examples

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// For how long a [`Parker`](crate::Parker) spins, that is, looks at the token again and again, before it sleeps.
 ///
 /// A sleep and its wake-up take 3 to 8 µs of processor time, and the thread continues 5 to 60 µs after the wake. Two threads
-/// that spin on two CPUs hand over a token in about 0.1 µs. But a spin is wasted if the token comes later, and it delays
+/// that spin on two CPUs hand over a token in about 0.2 µs. But a spin is wasted if the token comes later, and it delays
 /// a waker that needs the same CPU.
 ///
 /// | | spins |
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// # Event loops
 ///
 /// While a parker spins, its [`Wait`](crate::wait::Wait) is not called: a thread that sleeps in an event loop sees its
-/// events later by up to the length of the spin, 60 µs at most with the default. If that is too much, use `off`.
+/// events later by up to the length of the spin, 60 µs at most with the default. Use `off` for such a parker.
 ///
 /// # Examples
 ///
@@ -78,11 +78,11 @@ impl Spin {
     /// about 1 µs: until then the clock is not read. A park with a deadline reads it from the start.
     ///
     /// After a wake-up from the CPU that the parker slept on, the next parks sleep at once, as a spin could keep the waker from
-    /// running. After a wake-up from another CPU, the parker spins again. So after a thread was pinned to one CPU, it spins
-    /// once in vain; after it was unpinned, it sleeps once in vain. Before its first wake-up, a parker spins only if the process
-    /// has more than one CPU. This number is kept once it is above one, so a later change to one CPU is noticed by a wake-up
-    /// only. On systems other than Linux and Android it is not noticed. Nor is it noticed while each spin finds the token, as on
-    /// a single CPU if `limit` is longer than the thread's time slice (a few milliseconds).
+    /// running. After a wake-up from another CPU, the parker spins again. Before its first wake-up, a parker spins only if the
+    /// process has more than one CPU.
+    ///
+    /// Limits: if the process loses all CPUs but one, only a wake-up shows it, and only on Linux and Android. If `limit` is longer
+    /// than a time slice (a few milliseconds), each spin may find the token, and then the parker does not learn it.
     ///
     /// **Under real-time priorities** (`SCHED_FIFO`, `SCHED_RR`), a waker of lower priority that can run only on the same CPU waits
     /// for the whole `limit` at each park. Use [`off`](Spin::off) there.
@@ -105,10 +105,13 @@ impl Spin {
     /// Spins if the last waits show that this costs less processor time than sleeping. The default.
     ///
     /// For every sequence of waits, the processor time of sleeper and waker together is at most twice that of sleeping at
-    /// once, plus a constant. If all waits are longer than 60 µs, it is the same. A sleep is assumed to cost 5 µs. So the
-    /// parker spins if the token comes within that time, from another CPU. If the token comes within 60 µs, it sometimes
-    /// spins for that long, as both sides may be waiting for each other's wake-up; this adds at most a 32nd of the cost of
-    /// its sleeps. On a single CPU it never spins. [`docs::spinning`](crate::docs::spinning) has the rules.
+    /// once, plus a constant, where a sleep and its wake-up take 3 µs or more. If all waits are longer than 60 µs, the parker
+    /// does not spin; to learn that costs up to a tenth of its first sleeps, and a few per cent later.
+    ///
+    /// A sleep is assumed to cost 4 µs. So the parker spins if it has learned that the token comes within that time, from another
+    /// CPU. If the token comes within 60 µs, it sometimes spins for that long, as both sides may be waiting for each other's
+    /// wake-up. This adds at most a 32nd of the cost of its sleeps. On a single CPU it hardly ever spins, as a token from the same
+    /// CPU gives no credit. [`docs::spinning`](crate::docs::spinning) has the rules.
     ///
     /// Competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991.
     ///
@@ -122,14 +125,14 @@ impl Spin {
     /// ```
     #[must_use]
     pub const fn adaptive() -> Self {
-        Self::adaptive_up_to(Duration::from_micros(5))
+        Self::adaptive_up_to(Duration::from_micros(4))
     }
 
     /// As [`adaptive`](Spin::adaptive), but assumes that a sleep costs `limit`: for lower latency at the cost of processor time.
     ///
     /// The parker spins if it has learned that the token comes within `limit`, for up to `limit`, and sometimes for up to 60 µs. The
     /// processor time is at most twice that of sleeping at once if a sleep is counted as `limit`. `limit` is cut to 2.1 seconds;
-    /// zero is [`off`](Spin::off). On up to 17 CPUs, parkers that spin for more than 5 µs leave one CPU free.
+    /// zero is [`off`](Spin::off). On up to 17 CPUs, the parkers that spin for more than 5 µs mostly leave one CPU free.
     ///
     /// # Examples
     ///
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn debug_names_the_constructor() {
         assert_eq!(format!("{:?}", Spin::off()), "Off");
-        assert_eq!(format!("{:?}", Spin::adaptive()), "AdaptiveUpTo(5µs)");
+        assert_eq!(format!("{:?}", Spin::adaptive()), "AdaptiveUpTo(4µs)");
         assert_eq!(format!("{:?}", Spin::bounded(Duration::from_micros(7))), "Bounded(7µs)");
     }
 }

@@ -1,30 +1,31 @@
 //! The spin policy: for how long a parker spins before it sleeps. No clock, no atomics, only durations in nanoseconds.
 //!
 //! `S`, the limit of [`Spin`], stands for the processor time of one sleep and its wake-up. A spin of at most `S` costs no
-//! more than the sleep that it may spare (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). The rest is not to
-//! spin where the token comes later. A wait is *short* if its token comes within `S`, and *long* otherwise.
+//! more than the sleep that it may spare (competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991). The rules below
+//! keep the parker from spinning where the token comes later. A wait is *short* if its token comes within `S`, and *long* otherwise.
 //!
 //! - **Credit.** While there is credit, the parker spins for up to `S` in each wait. A spin that finds the token after `t` raises
 //!   the credit to `S` at least, and adds `S - t`, up to `3 S`. A spin that fails subtracts its length.
 //! - **Short sleeps.** The parker slept in a short wait, and the token came from another CPU. So a spin would have found it.
 //!   This gives `S` of credit.
 //! - **History.** There is one credit for waits that follow a short wait, and one for the others.
-//! - **Misses.** How often in a row the credit was spent without success. After `m` of them, a short sleep gives credit with
+//! - **Misses.** If the credit was spent `m` times in a row and no spin found the token, a short sleep gives credit only with
 //!   probability `2^-m`.
 //! - **Exploring.** Two threads that put each other to sleep each wait for the other's wake-up, longer than `S`, although
-//!   neither would wait if both spun. So when the token came within 60 µs, the parker spins that far, for 300 µs all
-//!   together. Each sleep saves a 32nd of `S` for that, and a new parker has the whole of it.
-//! - **Skipping.** After the k-th long sleep in a row, the parker sleeps through up to `2^k` waits without a look at the
-//!   clock, 64 at most.
+//!   neither would wait if both spun. Each sleep saves a 32nd of `S`, up to 300 µs, and a new parker has all of it. If the savings
+//!   are full and the token came within 60 µs, the parker spins that far in the next waits, until the savings are spent or a
+//!   token comes later.
+//! - **Skipping.** After the k-th long sleep in a row, the parker sleeps through a random number of waits without a look at the
+//!   clock: less than `2^(k-1)`, and less than 64.
 //!
 //! # What it costs at most
 //!
-//! For every sequence of waits, at most twice the processor time of sleeping at once, and a constant. A wait costs `S` for
-//! a sleep and the time of its spin. A short sleep gives `S` of credit, and one spin that fails spends it: `3 S` in two
+//! For every sequence of waits, at most twice the processor time of sleeping at once, and a constant, if a sleep takes two
+//! thirds of `S` or more. A wait costs a sleep, here `S`, and the time of its spin. A short sleep gives `S` of credit, and one spin that fails spends it: `3 S` in two
 //! waits. A spin that finds the token costs no more than a sleep, and the credit that it adds is at most `S` more than it
 //! saved; spins that fail spend that: at worst, one that finds it after `S` and one that fails take turns, `3 S` in two waits.
-//! Exploring adds a 32nd. So it is 1.55 and a constant, if `S` is right, and 2.2 if a sleep takes only half of `S`. Where
-//! all waits are longer than 60 µs there is no credit, so no spin.
+//! Exploring adds a 32nd. So it is 1.55 and a constant if a sleep takes `S` or more, and 1.9 if it takes three quarters of `S`.
+//! Where all waits are longer than 60 µs there is no credit, so no spin.
 
 use super::Spin;
 
@@ -105,7 +106,7 @@ impl Policy {
         self.spin.limit() == 0
     }
 
-    /// Whether the last spins found the token.
+    /// Whether the parker spins in this wait, if it does not explore.
     #[inline]
     pub(crate) fn has_credit(&self) -> bool {
         self.credit[usize::from(self.after_short)] > 0

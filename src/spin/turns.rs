@@ -54,7 +54,7 @@ fn turn(take: &mut impl FnMut() -> bool, pause: u32) -> bool {
 
 /// Whether a spin can find anything, as far as that is known: not on a single CPU.
 fn may_spin(policy: &Policy) -> bool {
-    // A policy knows of another CPU by a wake-up from it.
+    // A fixed policy knows of another CPU by a wake-up from it. An adaptive one spins only where it has learned to.
     (policy.other_cpu && sync::cpu().is_some()) || cpus(true) > 1
 }
 
