@@ -7,6 +7,7 @@ use crate::sync::{deadline_after, lock};
 use crate::wait::{self, Wait};
 use std::cell::Cell;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 /// What [`Worker::next_timeout`] and [`Worker::next_deadline`] return.
@@ -103,7 +104,7 @@ impl<W> Worker<W> {
                 self.0.set(false);
             }
         }
-        assert!(!self.looking.replace(true), "a worker was asked for work within its own `find`");
+        assert!(!self.looking.replace(true), "a worker was asked for work within its own `find` or `deadline`");
         let _called = Called(&self.looking);
         closure()
     }
@@ -126,6 +127,7 @@ impl<W: Wait> Worker<W> {
     /// let found: Vec<i32> = std::iter::from_fn(|| workers[0].next(|| queue.lock().unwrap().pop())).collect();
     /// assert_eq!(found, [2, 1]);
     /// ```
+    #[must_use = "the work that was found would be lost"]
     pub fn next<T>(&self, find: impl FnMut() -> Option<T>) -> Option<T> {
         match self.run(Ends::AtClose, || None, find) {
             Next::Work(work) => Some(work),
@@ -150,6 +152,7 @@ impl<W: Wait> Worker<W> {
     /// let next: Next<i32> = workers[0].next_timeout(Duration::from_millis(1), || None);
     /// assert_eq!(next, Next::TimedOut);
     /// ```
+    #[must_use = "the work that was found would be lost"]
     pub fn next_timeout<T>(&self, timeout: Duration, find: impl FnMut() -> Option<T>) -> Next<T> {
         let mut deadline = None;
         self.run(Ends::AtClose, || *deadline.get_or_insert_with(|| deadline_after(timeout)), find)
@@ -171,6 +174,7 @@ impl<W: Wait> Worker<W> {
     /// let next: Next<i32> = workers[0].next_deadline(|| Some(Instant::now()), || None);
     /// assert_eq!(next, Next::TimedOut);
     /// ```
+    #[must_use = "the work that was found would be lost"]
     pub fn next_deadline<T>(
         &self,
         deadline: impl FnMut() -> Option<Instant>,
@@ -351,6 +355,10 @@ impl<W> Drop for Worker<W> {
         }
     }
 }
+
+// A panic leaves the worker and the set consistent.
+impl<W: RefUnwindSafe> UnwindSafe for Worker<W> {}
+impl<W: RefUnwindSafe> RefUnwindSafe for Worker<W> {}
 
 impl<W> fmt::Debug for Worker<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

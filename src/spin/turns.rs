@@ -4,7 +4,6 @@ use super::process::{cpus, LONG_SPINS};
 use super::Policy;
 use crate::sync;
 use std::hint::spin_loop;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How often a spin without a deadline looks before it reads the clock for the first time: 1 µs or so. A hand-over
@@ -55,7 +54,7 @@ fn turn(take: &mut impl FnMut() -> bool, pause: u32) -> bool {
 /// Whether a spin can find anything, as far as that is known: not on a single CPU.
 fn may_spin(policy: &Policy) -> bool {
     // A fixed policy knows of another CPU by a wake-up from it. An adaptive one spins only where it has learned to.
-    (policy.other_cpu && sync::cpu().is_some()) || cpus(true) > 1
+    (policy.other_cpu && sync::cpu().is_some()) || sync::cpus_of_thread().unwrap_or_else(|| cpus(true)) > 1
 }
 
 /// Spins for up to the policy's budget. `number` tells parkers apart. `untimed`: it has looked for the first microsecond.
@@ -82,7 +81,7 @@ pub(crate) fn spin(
     let mut pause = 1;
     while last < budget {
         if last >= LONG && long.is_none() {
-            let now = micros(start + Duration::from_nanos(last.into()));
+            let now = sync::clock_micros();
             // A pinned thread asks again now and then.
             let most = if policy.spin().is_adaptive() { cpus(now % 64 == 0).max(2) - 1 } else { u32::MAX };
             long = LONG_SPINS.begin(number, now, now.wrapping_add((budget - last) / 1_000 + 1), most);
@@ -101,12 +100,6 @@ pub(crate) fn spin(
         }
     }
     Spun::Failed(before + last)
-}
-
-/// A time in microseconds that begins anew every 71 minutes.
-fn micros(time: Instant) -> u32 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    time.saturating_duration_since(*START.get_or_init(|| time)).as_micros() as u32
 }
 
 fn nanos(duration: Duration) -> u32 {
@@ -132,7 +125,7 @@ mod tests {
             return;
         }
         let policy = about_to_spin(Duration::from_secs(1));
-        let now = micros(sync::now());
+        let now = sync::clock_micros();
         let others: Vec<_> =
             (1..cpus(true) as usize).map(|other| LONG_SPINS.begin(other, now, now + 1_000_000, u32::MAX)).collect();
         // Its budget is a second.

@@ -18,7 +18,7 @@ pub(crate) mod futex;
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
 pub(crate) use rustix::thread::futex;
 
-pub(crate) use imp::{atomic, clock, cpu, now, Condvar, SPINS};
+pub(crate) use imp::{atomic, cpu, cpus_of_thread, now, Condvar, SPINS};
 pub(crate) use imp::{local, Mutex, MutexGuard};
 
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
@@ -27,6 +27,7 @@ mod imp {
     use std::sync::PoisonError;
     pub(crate) use std::sync::{atomic, Mutex, MutexGuard};
     pub(crate) use std::thread_local as local;
+    use std::time::{Duration, SystemTime};
 
     /// Whether parkers spin: not in models.
     pub(crate) const SPINS: bool = true;
@@ -38,10 +39,10 @@ mod imp {
 
     pub(crate) use now as start_of_timeout;
 
-    /// A clock of 32 bits, in nanoseconds, that starts anew every 4.3 s: what fits into an atomic everywhere.
-    pub(crate) fn clock() -> u32 {
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        START.get_or_init(now).elapsed().as_nanos() as u32
+    /// The time since a fixed moment. An [`Instant`] needs an earlier one for that, in a lock that a child of `fork` may find
+    /// locked. A step of the system's time only spoils what a parker learns from one wait.
+    pub(crate) fn system_time() -> Duration {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
     /// The CPU that the calling thread runs on at this moment, where the system tells it. It may take a system call, and fail.
@@ -53,11 +54,26 @@ mod imp {
         u32::try_from(cpu).ok()
     }
 
+    /// On how many CPUs this thread may run. `available_parallelism` also reads files, which takes 0.1 ms.
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(atomic_parker_no_cpu)))]
+    #[allow(unsafe_code)]
+    pub(crate) fn cpus_of_thread() -> Option<u32> {
+        // SAFETY: A set of CPUs is an array of integers, so all zeros is a value of it.
+        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `set` is valid for a write of its size.
+        let error = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
+        // SAFETY: It only counts the bits of `set`.
+        (error == 0).then(|| unsafe { libc::CPU_COUNT(&set) } as u32)
+    }
+
     // `--cfg atomic_parker_no_cpu` tests this case on Linux.
     #[cfg(any(not(any(target_os = "linux", target_os = "android")), atomic_parker_no_cpu))]
     pub(crate) fn cpu() -> Option<u32> {
         None
     }
+
+    #[cfg(any(not(any(target_os = "linux", target_os = "android")), atomic_parker_no_cpu))]
+    pub(crate) use cpu as cpus_of_thread;
 
     /// A condition variable that takes a deadline. It may return early; its callers wait in a loop.
     pub(crate) struct Condvar(std::sync::Condvar);
@@ -101,6 +117,16 @@ mod imp {
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 #[path = "model.rs"]
 mod imp;
+
+/// A clock in nanoseconds that begins anew every 4.3 s: what fits into an atomic everywhere.
+pub(crate) fn clock() -> u32 {
+    imp::system_time().as_nanos() as u32
+}
+
+/// A clock in microseconds that begins anew every 71 minutes.
+pub(crate) fn clock_micros() -> u32 {
+    imp::system_time().as_micros() as u32
+}
 
 /// Locks a mutex whose data cannot be left half-changed, so that poison means nothing.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -43,8 +43,8 @@ impl Alarm {
 }
 
 /// Stands still, and is no step of the model, as no model shall depend on how long something takes.
-pub(crate) fn clock() -> u32 {
-    0
+pub(crate) fn system_time() -> Duration {
+    Duration::ZERO
 }
 
 /// A thread that spins is of no use to a model checker.
@@ -66,6 +66,8 @@ pub(crate) fn start_of_timeout() -> Instant {
 pub(crate) fn cpu() -> Option<u32> {
     None
 }
+
+pub(crate) use cpu as cpus_of_thread;
 
 pub(crate) fn advance_clock() {
     ALL_DEADLINES_PASSED.go_off();

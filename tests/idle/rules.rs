@@ -2,7 +2,7 @@
 
 use crate::support::{serve, set, until_asleep, Queue};
 use atomic_parker::idle::{Idle, Next, Worker};
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::catch_unwind;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -109,7 +109,7 @@ fn a_deadline_that_passes_ends_the_sleep_and_not_earlier() {
 #[test]
 fn next_within_find_panics_and_leaves_the_set_whole() {
     let (idle, workers) = Idle::new(1);
-    let nested = catch_unwind(AssertUnwindSafe(|| workers[0].next(|| workers[0].next(|| Some(1)))));
+    let nested = catch_unwind(|| workers[0].next(|| workers[0].next(|| Some(1))));
     let message = *nested.unwrap_err().downcast::<&str>().unwrap();
     assert!(message.contains("within its own `find`"), "{message}");
     assert_eq!(idle.asleep(), 0);
