@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// A token that threads can sleep for: one atomic byte and a slow path `W`.
 ///
-/// The primitive of this crate. It allocates nothing, can be placed in a `static`, a struct or an `Arc`, and every
+/// The primitive of this crate. It allocates nothing itself, can be placed in a `static`, a struct or an `Arc`, and every
 /// method takes `&self`. Any thread may park, also several at once: each token releases exactly one of them. If only
 /// one thread parks, see [`Parker`](crate::Parker) with its [`Unparker`](crate::Unparker)s.
 ///

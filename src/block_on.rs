@@ -68,7 +68,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 ///
 /// # Cost
 ///
-/// As [`block_on`]; besides, it reads the clock when it is called and after each wake-up.
+/// As [`block_on`]; besides, it reads the clock when it is called, before each sleep and after each wake-up.
 ///
 /// # Panics
 ///
@@ -131,7 +131,7 @@ impl<W: Wait + Send + Sync + 'static> Parker<W> {
     ///
     /// # Cost
     ///
-    /// As [`Parker::block_on`]; besides, it reads the clock when it is called and after each wake-up.
+    /// As [`Parker::block_on`]; besides, it reads the clock when it is called, before each sleep and after each wake-up.
     ///
     /// # Panics
     ///

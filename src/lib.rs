@@ -75,10 +75,11 @@
 //!    thread itself. On `Condvar` and `ParkingLot` it may not, as it may take a lock. On a [`Wait`](wait::Wait) of your
 //!    own it may if your `wake` may.
 //! 9. After `fork`, a parker that the child creates works as in a fresh process.
-//! 10. *No worker sleeps while work waits.* Precisely: from the return of an announcement until a worker takes that
-//!     work, if a worker sleeps, another one is on its way to a look that will see it, and wakes the next one if there
-//!     may be more. A task that comes alone wakes exactly one worker, further announcements during a search wake none,
-//!     and a chain of wakes ends with at most one worker that finds nothing. See [`idle`].
+//! 10. *No worker sleeps while work waits.* Precisely: from the return of [`wake_one`](idle::Idle::wake_one) until a
+//!     worker takes that work, if a worker sleeps, another one is on its way to a call of its `find` that will see it, and
+//!     wakes the next one if there may be more. A task that comes alone wakes one worker; it may wake a second one if the first
+//!     was just falling asleep. While a woken worker searches, `wake_one` wakes no other, and a chain of wakes ends with at most
+//!     one worker that finds nothing. See [`idle`].
 //!
 //! # The slow path
 //!
@@ -88,15 +89,16 @@
 //! # Spinning
 //!
 //! A [`Parker`] spins for some microseconds before it sleeps, if the last tokens came soon. A hand-over between two
-//! CPUs then takes about 0.1 µs instead of 5 to 60 µs. [`Spin`] describes the cost, and how to turn it off. An
+//! CPUs then takes about 0.2 µs instead of 4 to 60 µs. [`Spin`] describes the cost, and how to turn it off. An
 //! [`AtomicParker`] never spins.
 //!
 //! # Fork
 //!
 //! A child of `fork` inherits the memory of its parent, but only the thread that called `fork`. A parker that the child
 //! creates works. A parker from before the `fork` keeps its token. If another thread of the parent was asleep on it,
-//! the child's copy is still PARKED, and the next `unpark` in the child makes one needless wake. If a lock of its slow
-//! path was held at the `fork`, it stays locked in the child, as any other lock.
+//! the state of the child's copy is still [`Parked`](ParkState::Parked), and an `unpark` in the child makes a needless wake.
+//! If a lock of its slow path was held at the `fork`, it stays locked in the child, as any other lock. If a thread of the
+//! parent was in a spin of more than 5 µs, the child's spins are shorter than that until the limit of that spin has passed.
 //!
 //! # Model checking
 //!
@@ -115,12 +117,12 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release --features loom
 //! ```
 //!
-//! In a model, [`AtomicParker::new`] and the like are not `const`, parkers never spin, and the clock stands still until
+//! In a model, parkers never spin, and the clock stands still until
 //! the model calls `atomic_parker::model::advance_clock`, which lets all deadlines pass. `atomic_parker::model::now` is
 //! the time in the model. `ParkingLot` and `Futex` run on a model of the queues of `parking_lot_core`. The model does
-//! not cover the counts of `Arc`, real futexes, real time, or what loom does not support of the C11 memory model. With
-//! `--cfg shuttle` and the feature `shuttle`, all this holds for shuttle. A feature without its `--cfg` changes
-//! nothing.
+//! not cover the counts of `Arc`, real futexes, real time, or what loom does not support of the C11 memory model. Under
+//! loom, [`AtomicParker::new`] and the like are not `const`. With `--cfg shuttle` and the feature `shuttle`, the rest holds for
+//! shuttle. A feature without its `--cfg` changes nothing.
 //!
 //! # Features
 //!

@@ -19,12 +19,13 @@
 //! 1. Only `notify` turns PARKED into NOTIFIED, and a wake always follows. Behind such a NOTIFIED there is either a wake
 //!    that was not sent yet, or a woken sleeper that has not looked yet. So a thread that takes this token without having
 //!    been woken may leave EMPTY behind.
-//! 2. A woken sleeper either sleeps again, through `take_or_park`, or goes through `leave`. `leave` puts PARKED back if
+//! 2. A woken sleeper sleeps again, through `take_or_park`, or takes the token there and then wakes another sleeper, or goes
+//!    through `leave`. `leave` puts PARKED back if
 //!    others still sleep. A slow path that can count its sleepers says whether others sleep, under the lock that every
 //!    sleeper passes, so no new sleeper comes between the count and the store. If the slow path cannot count them, the
 //!    leaving sleeper wakes another one.
 //!
-//! A stale PARKED costs one needless wake. A stale EMPTY would lose a thread.
+//! A stale PARKED costs one needless wake. With a stale EMPTY, a thread would sleep for ever.
 //!
 //! # Orderings
 //!
@@ -33,7 +34,7 @@
 //! | `notify` | Release | what came before the `unpark` must be visible to the park that takes the token |
 //! | `take`, `leave` | Acquire | the other half of that pair |
 //! | `take`, on failure | Relaxed | nothing was taken, so there is nothing to see |
-//! | `take_or_park`, `abandon` | Relaxed | they neither take nor publish a token |
+//! | the exchanges in `take_or_park` and `abandon` | Relaxed | they neither take nor publish a token |
 //! | `peek` | Relaxed | its result is only a hint |
 //!
 //! Every transition is a read-modify-write. So each one that follows an `unpark` continues the release sequence which that
@@ -64,7 +65,7 @@ const NOTIFIED: u8 = 2;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ParkState {
-    /// There is no token, and no thread is asleep.
+    /// There is no token, and no thread is asleep, except one that a wake is on its way to.
     Empty,
     /// There is no token, and at least one thread is asleep, is about to be, or was a moment ago.
     Parked,

@@ -23,7 +23,7 @@ search() {
     rm -f pan pan.* ./*.trail
     spin -a "${@:2}" "$models/$1.pml" >report 2>&1 && cc -w -O2 -DSAFETY -DCOLLAPSE -o pan pan.c >>report 2>&1 ||
         { cat report && echo "promela.sh: $* does not build" && exit 1; }
-    timeout 600 ./pan -m1000000 -w24 >report 2>&1 || true
+    timeout 600 ./pan -m1000000 -w26 >report 2>&1 || true
 }
 holds() {
     local began=$SECONDS
@@ -64,6 +64,10 @@ idle() {
     fails idle -DTASKS=2 -DFORGETS
     fails idle -DTASKS=2 -DFORGETS_OWED
     fails idle -DONE_LINK
+    holds idle -DANY_WAY -DANY_ORDER
+    fails idle -DANY_WAY -DANY_ORDER -DFAILS_QUIETLY
+    fails idle -DANY_WAY -DANY_ORDER -DLEAVES_OTHERS_ALONE
+    fails idle -DONE_WAY -DANY_ORDER -DOWES_ONE
 }
 
 [ $# -gt 0 ] || set -- byte idle

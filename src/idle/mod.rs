@@ -34,8 +34,9 @@
 //! other never hang if there are as many workers as tasks, even if other workers fall asleep, time out, panic in
 //! `find`, or are dropped.
 //!
-//! **Few workers wake for nothing.** A task that comes alone wakes exactly one worker. While one searches, further
-//! `wake_one`s wake no worker. A chain of wakes ends with at most one worker that finds nothing.
+//! **Few workers wake for nothing.** A task that comes alone wakes one worker; it may wake a second one if the first was
+//! just falling asleep. While a woken worker searches, further `wake_one`s wake no worker. A chain of wakes ends with at most
+//! one worker that finds nothing.
 //!
 //! Wakes are not fair: the worker with the highest index may sleep for ever, and that is intended.
 //!
@@ -46,8 +47,8 @@
 //! - Look at *every* queue that work can come from, and try again if a queue asks for it, as `crossbeam-deque` does
 //!   with `Steal::Retry`. If `find` skips a queue, work in it can wait while workers sleep.
 //! - Announce the work that it moves or creates. If it moves a batch from a shared queue into the worker's own queue,
-//!   it calls [`wake`](Idle::wake) for the rest of the batch, after the rest is visible and before it returns. The same
-//!   holds for the events of a poll and for timers that are due.
+//!   it calls [`wake`](Idle::wake) for the rest of the batch, after the rest is visible and before it returns. The events
+//!   of a poll and the timers that are due are new work: it announces all of them, also the one that it returns.
 //! - Return soon, and run no task: the caller runs it after `next` has returned it. Announcements may rely on this
 //!   call.
 //!
@@ -166,8 +167,8 @@ use word::Word;
 /// While no worker sleeps or searches, [`wake_one`](Idle::wake_one) and [`wake`](Idle::wake) are one `SeqCst` fence and
 /// one load. An announcement that wakes a worker calls [`Unparker::unpark`], which may make a system call, and on some
 /// slow paths takes a lock. Apart from that, announcements are lock-free. A signal handler may call them where it may
-/// call `unpark`. Besides the parkers, a set on 64-bit systems has 64 bytes of shared words for up to 448 workers, and
-/// one bit for each further worker.
+/// call `unpark`. Besides the parkers, a set on 64-bit systems has one cache line of words for up to 448 workers, one bit for
+/// each further worker, and an [`Unparker`] for each.
 ///
 /// # Panics
 ///
@@ -211,7 +212,7 @@ impl<W> Idle<W> {
     ///
     /// # Panics
     ///
-    /// If there are more workers than the set can count: 2^29 - 1 on 64-bit systems, 2^13 - 1 on 32-bit systems.
+    /// If there are more workers than the set can count: 2^28 - 1 on 64-bit systems, 2^12 - 1 on 32-bit systems.
     ///
     /// # Examples
     ///

@@ -259,7 +259,8 @@ impl Word {
         self.end_search(false, owes)
     }
 
-    /// A claimed worker whose look does not count gives its search to another one; returns the worker to unpark.
+    /// A claimed worker that has not searched, or stops without work, gives its search to another one; returns the worker to
+    /// unpark.
     pub(super) fn pass_on(&self, owes: bool) -> Option<usize> {
         self.end_search(true, owes)
     }

@@ -97,8 +97,8 @@ impl<W: Wait> Unparker<W> {
     /// Sets the token and wakes the parker if it sleeps; returns whether the token is new.
     ///
     /// False means that it was there already. What came before this call happens-before the return of the park that
-    /// takes the token, in both cases. Lock-free and without a system call, unless it finds the parker asleep: then it
-    /// wakes the parker, and first reads the clock if the parker has asked for the time of its wake. See
+    /// takes the token, in both cases. Lock-free and without a system call, unless the thread sleeps: then it wakes the
+    /// thread, after a look at the clock if the parker has asked for the time. See
     /// [`AtomicParker::unpark`](crate::AtomicParker::unpark).
     ///
     /// # Signal handlers

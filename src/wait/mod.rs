@@ -53,7 +53,8 @@ use std::time::{Duration, Instant};
 ///   lost. Either check `still_parked` under a mutex that `wake` locks too, and unlock it only by going to sleep, as a
 ///   condition variable does. Or make `wake` sticky: if it comes before the sleep, the next sleep returns at once, as
 ///   with the notifier of an event loop. With a sticky `wake`, `wait` need not check `still_parked`.
-/// - **(c)** No memory ordering is promised here. The parker orders an `unpark` before the park that takes its token.
+/// - **(c)** Apart from (b), `wait` and `wake` need no memory ordering: the parker orders an `unpark` before the park that takes
+///   its token.
 ///
 /// One `wake` may wake more than one sleeper, but must wake at least one that sleeps, if there is one.
 ///
@@ -147,7 +148,7 @@ impl<'a> Sleeper<'a> {
         Self { state, deadline, alone, left: Cell::new(None), may_be_shared: Cell::new(false) }
     }
 
-    /// Returns whether there is still a reason to sleep: no `unpark` has come since the parker decided to sleep.
+    /// Returns whether the state is still [`Parked`](ParkState::Parked). If not, do not sleep, but return from `wait`.
     ///
     /// Lock-free; orders nothing.
     #[inline]

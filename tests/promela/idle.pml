@@ -13,12 +13,15 @@
  * searches. In a final state, all
  * workers are counted as idle, and no search is counted.
  *
- * A call of `find` looks at two queues, one after the other, and not all workers in the same order. One caller may announce
- * something that is not there, and then announces the tasks, one after the other. The script runs it with -DTASKS=2. Larger
- * models: three tasks, -DCALLERS=2 or 3, for concurrent callers; -DDIRECT, the first two tasks as `wake` and `wake_worker` do.
+ * A call of `find` looks at two queues, one after the other. Without more, one caller may announce something that is not there,
+ * and then announces the tasks by `wake_one`; one worker, or none, has a deadline; and each worker looks in an order of its own.
  *
- * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED, -DFORGETS, -DFORGETS_OWED.
- * -DLEAVES_OTHERS_ALONE, without AGAIN, finds nothing here, as its fault needs another order at each look: the tests have it.
+ * -DTASKS=2: two tasks. -DCALLERS=2 or 3: concurrent callers. -DANY_ORDER: the order may differ from look to look.
+ * -DANY_WAY: each task but the last is announced by `wake_one`, `wake` or `wake_worker`, without deadlines.
+ * -DONE_WAY: `wake_worker(1)`, `wake`, `wake_worker(1)`.
+ *
+ * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED, -DFORGETS, -DFORGETS_OWED, -DFAILS_QUIETLY,
+ * -DLEAVES_OTHERS_ALONE, -DOWES_ONE.
  */
 
 #ifndef TASKS
@@ -26,6 +29,9 @@
 #endif
 #ifndef CALLERS
 #define CALLERS 1
+#endif
+#if defined(ANY_WAY) || defined(ONE_WAY)
+#define FIXED /* no deadline, and no announcement for nothing */
 #endif
 
 /* The head: idle, searching, OWED, AGAIN; and the bits. */
@@ -153,7 +159,11 @@ signs:
     atomic {
         if
         :: searching && searches == 1 && (owed || look_again) ->
+#ifdef OWES_ONE
             owes = owed;
+#else
+            owes = true;
+#endif
             owed = false;
             look_again = false;
 #ifdef FORGETS_OWED
@@ -161,7 +171,12 @@ signs:
 #else
             again = true
 #endif
-        :: searching && !(searches == 1 && (owed || look_again)) -> end_search()
+        :: searching && searches == 1 && !(owed || look_again) -> searches = 0; look_again = false
+        :: searching && searches > 1 ->
+            searches--;
+#ifndef FAILS_QUIETLY
+            owed = true
+#endif
         :: !searching -> idle++
         fi
     };
@@ -233,29 +248,32 @@ searches_again:
     look();
     if
     :: found || expired ->
-        /* `leave` */
         searching = false;
-        expired = false;
         atomic {
             idle--;
             if
-            :: searches == 1 && (owed || owes) ->
+            :: searches == 1 && (owed || owes || expired && !found) ->
 #ifdef ONE_LINK
                 owed = false;
 #else
-                owed = true;
+                owed = (owed || owes);
 #endif
                 sends = true
-            :: searches == 1 && !(owed || owes) -> end_search(); sends = false
+            :: searches == 1 && !(owed || owes || expired && !found) -> end_search(); sends = false
             :: searches > 1 ->
                 searches--;
-                owed = (owed || owes);
+                if
+                :: found ->
+                    owed = (owed || owes);
 #ifndef LEAVES_OTHERS_ALONE
-                look_again = true;
+                    look_again = true
 #endif
+                :: !found -> owed = true
+                fi;
                 sends = false
             fi;
-            owes = false
+            owes = false;
+            expired = false
         };
         if
         :: sends -> sends = false; send()
@@ -276,30 +294,60 @@ end_in_a_task:
 }
 
 proctype caller(byte work) {
-    byte chosen = NONE;
-    bool again, sends;
+    byte chosen = NONE, target = NONE;
+    bool again, sends, one = true;
+#ifndef FIXED
     if
     :: request() /* for nothing */
     :: skip
     fi;
-#ifdef DIRECT
-    /* Two tasks whose announcements start a search of their own, as `wake` and `wake_worker` do. */
-    byte more = 2;
-    work = work - 2;
-    do
-    :: more > 0 -> atomic { more--; tasks[more & 1]++ };
-        if
-        :: atomic { idle > 0 -> skip };
-            searches++;
-            send()
-        :: atomic { idle == 0 -> skip }
-        fi
-    :: else -> break
-    od;
 #endif
     do
-    :: work > 0 -> atomic { work--; tasks[1 - (work & 1)]++ };
-        request()
+    :: work > 0 ->
+        atomic { work--; tasks[1 - (work & 1)]++ };
+#ifdef ANY_WAY
+        if
+        :: work > 0
+        :: work > 0 -> one = false
+        :: work > 0 -> target = 0
+        :: work > 0 -> target = 1
+        :: work > 0 -> target = 2
+        :: work == 0
+        fi;
+#endif
+#ifdef ONE_WAY
+        if
+        :: work == 2 -> target = 1
+        :: work == 1 -> one = false
+        :: work == 0 -> target = 1
+        fi;
+#endif
+        if
+        :: target < NONE ->
+            /* `wake_worker` */
+            if
+            :: atomic { idle == 0 -> skip }
+            :: atomic { idle > 0 -> skip };
+                if
+                :: atomic { !asleep[target] -> skip }; request()
+                :: atomic { asleep[target] -> skip };
+                    searches++;
+                    if
+                    :: atomic { !asleep[target] -> skip }; send()
+                    :: atomic { asleep[target] -> asleep[target] = false }; token[target] = true
+                    fi
+                fi
+            fi
+        :: target == NONE && one -> request()
+        :: target == NONE && !one ->
+            /* `wake` */
+            if
+            :: atomic { idle == 0 -> skip }
+            :: atomic { idle > 0 -> skip }; searches++; send()
+            fi
+        fi;
+        target = NONE;
+        one = true
     :: else -> break
     od
 }
@@ -323,9 +371,11 @@ init {
         /* No worker, or one of the three, has a deadline. */
         if
         :: run worker(0, false); run worker(1, false); run worker(2, false)
+#ifndef FIXED
         :: run worker(0, true); run worker(1, false); run worker(2, false)
         :: run worker(0, false); run worker(1, true); run worker(2, false)
         :: run worker(0, false); run worker(1, false); run worker(2, true)
+#endif
         fi;
         if
         :: CALLERS == 1 -> run caller(TASKS)
