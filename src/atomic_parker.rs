@@ -338,16 +338,18 @@ struct PassOn<'a, W: Wait> {
 
 impl<W: Wait> Drop for PassOn<'_, W> {
     fn drop(&mut self) {
-        if self.sleeper.is_none_or(|sleeper| sleeper.left() == Some(true)) {
-            // Another sleeper, if there is one, gets the wake below.
-            self.parker.state.notify();
-        } else {
-            self.parker.state.abandon();
-        }
-        if self.sleepers == Sleepers::Any {
-            // A second panic, while the first one unwinds, would abort the process.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.parker.wake_sleeper()));
-        }
+        // A second panic, while the first one unwinds, would abort the process. In a model that has deadlocked, each step panics.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            if self.sleeper.is_none_or(|sleeper| sleeper.left() == Some(true)) {
+                // Another sleeper, if there is one, gets the wake below.
+                self.parker.state.notify();
+            } else {
+                self.parker.state.abandon();
+            }
+            if self.sleepers == Sleepers::Any {
+                self.parker.wake_sleeper();
+            }
+        }));
     }
 }
 

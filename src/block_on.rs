@@ -266,6 +266,9 @@ impl Lent {
 impl Drop for Lent {
     #[inline]
     fn drop(&mut self) {
+        if sync::model_unwinds() {
+            return;
+        }
         // If the thread's pairs are destroyed, this pair is dropped.
         let _ = UNUSED.try_with(|unused| unused.borrow_mut().push(self.0.clone()));
     }

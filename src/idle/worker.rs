@@ -3,11 +3,11 @@
 use super::word::Word;
 use super::Idle;
 use crate::pair::Parker;
-use crate::sync::{deadline_after, lock};
+use crate::sync::{deadline_after, lock, model_unwinds};
 use crate::wait::{self, Wait};
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{catch_unwind, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 /// What [`Worker::next_timeout`] and [`Worker::next_deadline`] return.
@@ -343,14 +343,15 @@ impl<W: Wait> Stay<'_, W> {
 
 impl<W: Wait> Drop for Stay<'_, W> {
     fn drop(&mut self) {
-        self.end_early();
+        // A second panic, while the first one unwinds, would abort the process. In a model that has deadlocked, each step panics.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.end_early()));
     }
 }
 
 /// Makes the worker's place vacant, for [`Idle::enter`].
 impl<W> Drop for Worker<W> {
     fn drop(&mut self) {
-        if let Some(parker) = self.parker.take() {
+        if let Some(parker) = self.parker.take().filter(|_| !model_unwinds()) {
             lock(&self.idle.shared.vacant).push((self.index, parker));
         }
     }

@@ -118,6 +118,12 @@ mod imp {
 #[path = "model.rs"]
 mod imp;
 
+/// Whether a model unwinds. One that has deadlocked panics at each step, and a second panic would abort the process.
+#[inline]
+pub(crate) fn model_unwinds() -> bool {
+    !SPINS && std::thread::panicking()
+}
+
 /// A clock in nanoseconds that begins anew every 4.3 s: what fits into an atomic everywhere.
 pub(crate) fn clock() -> u32 {
     imp::system_time().as_nanos() as u32

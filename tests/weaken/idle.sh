@@ -23,7 +23,7 @@ mutant "a worker sleeps without a last look" idle/worker.rs \
 mutant "the bit is set after the fence" idle/word.rs \
     '/pub(super) fn sign/,/^    }/{s/^        bits.fetch_or.*$//;s/^        if !goes_on(before) {/        bits.fetch_or(bit, Ordering::Relaxed); if !goes_on(before) {/}'
 mutant "a worker that panics stays in the set" idle/worker.rs \
-    '/fn drop(&mut self)/,/^    }/s/self.end_early();//'
+    '/fn drop(&mut self)/,/^    }/s/|| self.end_early()/|| ()/'
 mutant "a worker that times out keeps its search" idle/worker.rs \
     '/if let Some(end) = end.or/,/return end/s/stay.end_early();/stay.standing = Standing::Busy;/'
 mutant "wake_worker announces nothing if the worker is busy" idle/word.rs \

@@ -124,3 +124,36 @@ fn a_timeout_loses_no_job() {
         assert_eq!(workers[0].run_until_idle(Duration::ZERO) + done, 1);
     });
 }
+
+/// A negative control of a user's own: a lost wake-up in a model is a panic, not an abort of all tests.
+#[cfg(all(loom, feature = "loom"))]
+mod a_lost_wake_up_panics {
+    use atomic_parker::{block_on, idle::Idle, AtomicParker, Parker};
+
+    #[test]
+    #[should_panic = "deadlock"]
+    fn in_a_parker() {
+        loom::model(|| Parker::new().park());
+    }
+
+    #[test]
+    #[should_panic = "deadlock"]
+    fn in_an_atomic_parker() {
+        loom::model(|| AtomicParker::new().park());
+    }
+
+    #[test]
+    #[should_panic = "deadlock"]
+    fn in_block_on() {
+        loom::model(|| block_on(std::future::pending()));
+    }
+
+    #[test]
+    #[should_panic = "deadlock"]
+    fn in_an_idle_set() {
+        loom::model(|| {
+            let (_idle, workers) = Idle::new(1);
+            assert_eq!(workers[0].next(|| None::<()>), None);
+        });
+    }
+}
