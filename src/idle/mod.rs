@@ -49,8 +49,8 @@
 //! - Announce the work that it moves or creates. If it moves a batch from a shared queue into the worker's own queue,
 //!   it calls [`wake`](Idle::wake) for the rest of the batch, after the rest is visible and before it returns. The events
 //!   of a poll and the timers that are due are new work: it announces all of them, also the one that it returns.
-//! - Return soon, and run no task: the caller runs it after `next` has returned it. Announcements may rely on this
-//!   call.
+//! - Return soon, and run no task: the caller runs it after `next` has returned it. During this call, `wake_one` may wake no
+//!   other worker, as it relies on this one.
 //!
 //! `find` may return work that is not announced yet. It may panic: the panic reaches the caller, and a wake that was
 //! meant for this worker goes to another one.
@@ -59,10 +59,10 @@
 //!
 //! Call [`wake_one`](Idle::wake_one) or [`wake`](Idle::wake) for shared work, and [`wake_worker`](Idle::wake_worker)
 //! for work that only one particular worker can do. Any thread may call them, also within `find`. Work that is not
-//! announced waits until a worker looks for another reason. If a worker that was woken for other work takes it, the
-//! other work may wait as long.
+//! announced waits until a worker looks for another reason. If a worker that was woken for work A takes work B, and B is not
+//! announced, then A may wait as long.
 //!
-//! The wake of a task's [`Waker`](std::task::Waker) announces too: it pushes the task into a queue, and then calls
+//! A task's [`Waker`](std::task::Waker) must announce too: it pushes the task into a queue, and then calls
 //! [`wake_one`](Idle::wake_one). With `async-task`, that is the `schedule` function; see `examples/executor`.
 //!
 //! # How to grow a pool

@@ -25,8 +25,8 @@
 //!
 //! A worker that has cleared the flags in `sign` *owes* a search: `leave` and `pass_on` set OWED again.
 //!
-//! **Invariant.** No more work waits than there are searches, or OWED is set, or a searching worker owes a search. A flag is set
-//! only while a search is counted. `docs/idle.md` shows that each step keeps this, and how it gives the guarantee of the set.
+//! **Invariant.** There are at least as many searches as pieces of work that wait, or OWED is set, or a searching worker owes a
+//! search. A flag is set only while a search is counted. `docs/idle.md` shows that each step keeps this, and how it gives the guarantee of the set.
 //!
 //! # Orderings
 //!

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// For how long a [`Parker`](crate::Parker) spins, that is, looks at the token again and again, before it sleeps.
 ///
-/// A sleep and its wake-up take 3 to 8 µs of processor time, and the thread continues 5 to 60 µs after the wake. Two threads
+/// A sleep and its wake-up take 3 to 8 µs of processor time, and the thread continues 4 to 60 µs after the wake. Two threads
 /// that spin on two CPUs hand over a token in about 0.2 µs. But a spin is wasted if the token comes later, and it delays
 /// a waker that needs the same CPU.
 ///
@@ -78,10 +78,10 @@ impl Spin {
     /// about 1 µs: until then the clock is not read. A park with a deadline reads it from the start.
     ///
     /// After a wake-up from the CPU that the parker slept on, the next parks sleep at once, as a spin could keep the waker from
-    /// running. After a wake-up from another CPU, the parker spins again. Before its first wake-up, a parker spins only if the
-    /// process has more than one CPU.
+    /// running. After a wake-up from another CPU, the parker spins again. Before its first wake-up, a parker spins only if
+    /// its thread may run on more than one CPU.
     ///
-    /// Limits: if the process loses all CPUs but one, only a wake-up shows it, and only on Linux and Android. If `limit` is longer
+    /// Limits: if the thread loses all CPUs but one later, only a wake-up shows it, and only on Linux and Android. If `limit` is longer
     /// than a time slice (a few milliseconds), each spin may find the token, and then the parker does not learn it.
     ///
     /// **Under real-time priorities** (`SCHED_FIFO`, `SCHED_RR`), a waker of lower priority that can run only on the same CPU waits

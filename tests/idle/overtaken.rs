@@ -2,7 +2,7 @@
 //! come to the queue that it has already looked at. No task may stay behind.
 //!
 //! Each test fixes who looks where and when. A worker looks when it starts (1), before it sleeps (2), when it was claimed (3),
-//! and before it sleeps again, or in one more search (4).
+//! and before it sleeps again, or in one more search (4). In the last test, look 3 comes after the deadline, and 4 is the search.
 
 use crate::support::{set, until_asleep, Counted, Queue};
 use atomic_parker::idle::{Idle, Next, Worker};
@@ -101,7 +101,8 @@ impl Scene {
     }
 }
 
-/// Worker 0 is claimed for task 2, and finds task 1, which came during the search of worker 1.
+/// Task 1 comes during the search of worker 1, and task 2 during its next look. If the announcement of task 2 woke worker 0, that
+/// one would take task 1 and leave task 2.
 #[test]
 fn a_search_for_nothing_leaves_no_task_behind() {
     let mut scene = Scene::new(2);
@@ -156,7 +157,8 @@ fn a_search_that_took_the_task_of_another_leaves_no_task_behind() {
     scene.all_run(&[1, 2, 3]);
 }
 
-/// As above, but worker 1 finds nothing, and stops searching before worker 2 ends its search.
+/// Worker 1 is claimed for task 1, and worker 2 for task 2. Worker 2 finds task 1. Worker 1 finds nothing, and stops searching
+/// before worker 2 ends its search.
 #[test]
 fn a_search_that_fails_beside_another_leaves_no_task_behind() {
     let mut scene = Scene::new(3);

@@ -1,5 +1,5 @@
 /*
- * The words of src/idle/word.rs with three workers, three tasks that wait for each other, and a timeout.
+ * The words of src/idle/word.rs with three workers, and two or three tasks that wait for each other.
  *
  *   tests/promela.sh idle
  *
@@ -9,14 +9,13 @@
  *
  * A task does not end until all are taken. So a worker that sleeps while a task waits is a hang.
  *
- * Claims: no worker sleeps at the end while a task waits. OWED and AGAIN are set only while a worker
- * searches. In a final state, all
- * workers are counted as idle, and no search is counted.
+ * Claims: no worker sleeps at the end while a task waits. OWED and AGAIN are set only while a search is counted. In a final
+ * state, all workers are counted as idle, and no search is counted.
  *
  * A call of `find` looks at two queues, one after the other. Without more, one caller may announce something that is not there,
  * and then announces the tasks by `wake_one`; one worker, or none, has a deadline; and each worker looks in an order of its own.
  *
- * -DTASKS=2: two tasks. -DCALLERS=2 or 3: concurrent callers. -DANY_ORDER: the order may differ from look to look.
+ * -DTASKS=2: two tasks. -DCALLERS=2 or 3: concurrent callers (too large to finish). -DANY_ORDER: the order may differ from look to look.
  * -DANY_WAY: each task but the last is announced by `wake_one`, `wake` or `wake_worker`, without deadlines.
  * -DONE_WAY: `wake_worker(1)`, `wake`, `wake_worker(1)`.
  *
