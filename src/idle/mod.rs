@@ -34,9 +34,9 @@
 //! other never hang if there are as many workers as tasks, even if other workers fall asleep, time out, panic in
 //! `find`, or are dropped.
 //!
-//! **Few workers wake for nothing.** A task that comes alone wakes one worker; it may wake a second one if the first was
-//! just falling asleep. While a woken worker searches, further `wake_one`s wake no worker. A chain of wakes ends with at most
-//! one worker that finds nothing.
+//! **Few workers wake for nothing.** A task that comes alone wakes one worker; it may wake another one if the first was just
+//! falling asleep, or if its deadline passes at that moment. While a woken worker searches, further `wake_one`s wake no worker.
+//! A chain of wakes ends with at most one worker that finds nothing.
 //!
 //! Wakes are not fair: the worker with the highest index may sleep for ever, and that is intended.
 //!
@@ -130,7 +130,7 @@
 //! # Closing
 //!
 //! Call [`close`](Idle::close) when no running task can make more work: when a count of unfinished tasks is zero, for
-//! example. Workers still find the work that was visible before it. Later, `wake_one` and `wake` do nothing. An
+//! example. Workers still find the work that was visible before it. Later, `wake_one` does nothing. An
 //! executor that ends while tasks still run drops what is left in its queues after its threads have ended, as
 //! `examples/executor` does.
 //!
@@ -365,8 +365,9 @@ impl<W: Wait> Idle<W> {
     ///
     /// It wakes up to `work` sleeping workers itself, the lowest indices first. If the work is worth several workers,
     /// that is faster than [`wake_one`](Idle::wake_one) for each piece, where each woken worker wakes the next. Use it
-    /// for a batch, the events of a poll, or the timers that are due. Zero does nothing, and after
-    /// [`close`](Idle::close) it wakes no worker.
+    /// for a batch, the events of a poll, or the timers that are due. For one piece, it wakes no worker while one searches, as
+    /// `wake_one`. Zero does nothing. After [`close`](Idle::close) it still wakes workers in [`wait_for`](Worker::wait_for), as a
+    /// `find` may move a batch then.
     ///
     /// # Examples
     ///
@@ -375,10 +376,10 @@ impl<W: Wait> Idle<W> {
     /// assert_eq!(idle.wake(3), 0); // no worker sleeps
     /// ```
     pub fn wake(&self, work: usize) -> usize {
+        let wakes = || !self.shared.word.nobody_idle();
         if work <= 1 {
-            return usize::from(work == 1 && self.wake_one());
+            return usize::from(work == 1 && wakes() && self.unpark(self.shared.word.request()));
         }
-        let wakes = || !self.shared.word.nobody_idle() && !self.is_closed();
         // At most one wake for each worker: a worker that sleeps again meanwhile could be woken twice.
         (0..work.min(self.shared.unparkers.len()))
             .take_while(|_| wakes() && self.unpark(self.shared.word.request_more()))
@@ -388,8 +389,8 @@ impl<W: Wait> Idle<W> {
     /// Closes the set for ever: wakes all workers, and from then on `next` returns `None` if `find` finds nothing.
     ///
     /// Workers still find work that was visible before this call. Call it when no running task can make more work, as
-    /// `wake_one` and `wake` do nothing from now on. Workers in [`wait_for`](Worker::wait_for) look once, and sleep
-    /// again.
+    /// `wake_one` does nothing from now on, and when no task waits for one that has not started: a worker that finds nothing
+    /// ends, also if another one is just moving a batch. Workers in [`wait_for`](Worker::wait_for) look again, and sleep.
     ///
     /// # Examples
     ///

@@ -261,3 +261,28 @@ fn a_search_that_ends_at_a_deadline_leaves_no_task_behind() {
     });
     scene.all_run(&[1, 2, 3]);
 }
+
+/// Both tasks come before `close`. Worker 0 waits in a task, looks while worker 1 moves them, and sleeps.
+#[test]
+fn a_batch_that_is_moved_after_close_wakes_a_waiting_worker() {
+    let mut scene = Scene::new(2);
+    let in_transit = Event::default();
+    (1..=2).for_each(|task| scene.view.one.push(task));
+    assert_eq!(scene.view.idle.wake(2), 0);
+    scene.view.idle.close();
+    let (moves, sleeps) = (in_transit.clone(), scene.sleeps.clone());
+    scene.start_finding(move |_, view| {
+        let task = view.one.pop()?;
+        let rest = view.one.pop()?;
+        moves.happen();
+        until_asleep(&sleeps, 1);
+        view.two.push(rest);
+        assert_eq!(view.idle.wake(1), 1);
+        Some(task)
+    });
+    scene.start(move |view, worker| {
+        in_transit.wait();
+        Some(worker.wait_for(|| view.one_first()))
+    });
+    scene.all_run(&[1, 2]);
+}
