@@ -64,6 +64,7 @@ idle() {
     fails idle -DTASKS=2 -DFORGETS
     fails idle -DTASKS=2 -DFORGETS_OWED
     fails idle -DONE_LINK
+    fails idle -DOWES_NOTHING
     holds idle -DANY_WAY -DANY_ORDER
     fails idle -DANY_WAY -DANY_ORDER -DFAILS_QUIETLY
     fails idle -DANY_WAY -DANY_ORDER -DLEAVES_OTHERS_ALONE

@@ -20,7 +20,7 @@
  * -DONE_WAY: `wake_worker(1)`, `wake`, `wake_worker(1)`.
  *
  * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED, -DFORGETS, -DFORGETS_OWED, -DFAILS_QUIETLY,
- * -DLEAVES_OTHERS_ALONE, -DOWES_ONE.
+ * -DLEAVES_OTHERS_ALONE, -DOWES_ONE, -DOWES_NOTHING.
  */
 
 #ifndef TASKS
@@ -94,7 +94,9 @@ inline send() {
         fi;
         if
         :: atomic { some_asleep -> skip };
+#ifndef OWES_NOTHING
             owed = true
+#endif
         :: atomic { !some_asleep -> skip }
         fi
     od
