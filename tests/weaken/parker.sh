@@ -15,7 +15,7 @@ mutant "leave always leaves PARKED" state.rs \
 mutant "abandon does nothing" state.rs 's/let _ = self.0.compare_exchange(PARKED, EMPTY, .*//'
 
 mutant "no wake" atomic_parker.rs 's/if replaced == ParkState::Parked {/if false {/'
-mutant "a panic passes no wake on" atomic_parker.rs 's/let _ = catch_unwind(.*//'
+mutant "a panic passes no wake on" atomic_parker.rs '/Drop for PassOn/,/^}/s/self.parker.wake_sleeper();//'
 mutant "a leave that does not know the others wakes none" atomic_parker.rs \
     '/The slow path does not know who else sleeps/ { n; s/self.wake_sleeper();// }'
 mutant "a sleeper that takes a late token wakes no other" atomic_parker.rs 's/if owes_a_wake {/if false {/'
