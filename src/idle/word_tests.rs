@@ -164,3 +164,8 @@ fn words_do_what_the_table_says() {
     }
     QuickCheck::new().tests(256).rng(Gen::new(200)).quickcheck(holds as fn(u8, u8, Vec<Step>) -> bool);
 }
+
+#[test]
+fn the_docs_say_how_many_workers_fit() {
+    assert_eq!(MAX_WORKERS, (1 << (if usize::BITS == 64 { 28 } else { 12 })) - 1);
+}
