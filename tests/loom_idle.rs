@@ -286,7 +286,7 @@ fn pinned_and_shared<W: Slow>() {
         // The pinned task waits for the shared task.
         if worker.next(find) == Some("shared") {
             taken.taken(worker.idle());
-            worker.next(find);
+            assert_eq!(worker.next(find), Some("pinned"));
         }
         taken.taken(worker.idle());
         forget(worker);
