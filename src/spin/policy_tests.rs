@@ -284,3 +284,33 @@ fn a_fixed_spin_stops_only_for_the_same_cpu() {
     run.policy.step(S, End::TimedOut);
     assert_eq!(run.wait(Some(S)), (S, false));
 }
+
+#[test]
+fn credit_is_what_successful_spins_have_saved() {
+    let mut policy = Policy::new(Spin::adaptive(), 1);
+    // The first wait has a credit of its own, as no short wait came before it. The unit is a thousandth of `S`.
+    let expected = [[1_750, 0], [1_750, 1_750], [1_750, 2_500], [1_750, 3_000], [1_750, 3_000]];
+    for credit in expected {
+        policy.step(S / 4, End::Found);
+        assert_eq!(policy.credit, credit);
+    }
+    policy.step(S / 2, End::Came(LONG));
+    assert_eq!(policy.credit, [1_750, 2_500]);
+}
+
+#[test]
+fn exploring_spends_savings_and_sleeps_add_to_them() {
+    let mut policy = Policy::new(Spin::adaptive(), 1);
+    policy.step(0, End::Came(20_000));
+    policy.step(20_000, End::Found);
+    policy.step(FAR, End::Came(LONG));
+    assert_eq!((policy.explores, policy.savings), (false, EXPLORATION - 20_000 - FAR));
+    for _ in 0..5 {
+        let before = policy.savings;
+        policy.step(0, End::Came(LONG));
+        assert_eq!(policy.savings, before + (1 + u32::from(policy.skip)) * (S / SAVED_PART));
+    }
+    let before = policy.savings;
+    policy.step(S, End::Found);
+    assert_eq!(policy.savings, before);
+}
