@@ -20,10 +20,9 @@
 //!    that was not sent yet, or a woken sleeper that has not looked yet. So a thread that takes this token without having
 //!    been woken may leave EMPTY behind.
 //! 2. A woken sleeper sleeps again, through `take_or_park`, or takes the token there and then wakes another sleeper, or goes
-//!    through `leave`. `leave` puts PARKED back if
-//!    others still sleep. A slow path that can count its sleepers says whether others sleep, under the lock that every
-//!    sleeper passes, so no new sleeper comes between the count and the store. If the slow path cannot count them, the
-//!    leaving sleeper wakes another one.
+//!    through `leave`. `leave` puts PARKED back if others still sleep. A slow path that can count its sleepers says whether
+//!    others sleep, under the lock that every sleeper passes, so no new sleeper comes between the count and the store. If the
+//!    slow path cannot count them, the leaving sleeper wakes another one.
 //!
 //! A stale PARKED costs one needless wake. With a stale EMPTY, a thread would sleep for ever.
 //!

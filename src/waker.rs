@@ -1,4 +1,5 @@
-//! Wakers that know each other: all wakers that this file makes for one parker have the same data pointer and the same table of functions.
+//! Wakers that know each other: all wakers that this file makes for one parker have the same data pointer and the same
+//! table of functions.
 //!
 //! `Waker::will_wake` compares two pointers, that to the data and that to the table. The compiler may give each code
 //! unit, and each crate, a table of its own for one generic type; std's `Waker::from(Arc<impl Wake>)` has that fault.

@@ -62,6 +62,7 @@ const SEARCH: usize = 1 << (usize::BITS / 2);
 const SEARCH_MASK: usize = AGAIN - SEARCH;
 const AGAIN: usize = 1 << (usize::BITS - 2);
 const OWED: usize = 1 << (usize::BITS - 1);
+const FLAGS: usize = OWED | AGAIN;
 
 /// How many workers fit: each may have two searches for a moment, and the rest is for callers that are choosing a worker.
 pub(super) const MAX_WORKERS: usize = (SEARCH_MASK / SEARCH) / 4;
@@ -210,11 +211,11 @@ impl Word {
     /// The worker is about to sleep, and must look once more. False: it was the last one that searched, so it must go on
     /// searching for what was announced or left meanwhile.
     pub(super) fn sign(&self, index: usize, searching: bool) -> bool {
-        let goes_on = |head| searching && is_last(head) && head & (OWED | AGAIN) != 0;
+        let goes_on = |head| searching && is_last(head) && head & FLAGS != 0;
         let (bits, bit) = self.place(index);
         bits.fetch_or(bit, Ordering::Relaxed);
         let before = self.change(|head| match searching {
-            true if goes_on(head) => head & !(OWED | AGAIN),
+            true if goes_on(head) => head & !FLAGS,
             true if is_last(head) => without_search(head),
             // One of the others may have found what this worker was claimed for, and leave its own work behind.
             true => without_search(head) | OWED,

@@ -9,8 +9,8 @@ use std::time::Duration;
 ///
 /// The shortest of the slow paths here: one system call to sleep, one to wake, and no lock. The word is the number of
 /// events of an event count (as described by Dmitry Vyukov). A waker counts one event more, and the kernel puts no thread to
-/// sleep that expects another number. (A sleeper would miss 2³² wakes that all come after it has read the number, and before the kernel compares it.) A count of the
-/// sleepers saves the system call while no thread sleeps.
+/// sleep that expects another number. (A sleeper would miss 2³² wakes that all come after it has read the number, and before
+/// the kernel compares it.) A count of the sleepers saves the system call while no thread sleeps.
 ///
 /// A wake wakes one sleeper. This slow path does not say whether others still sleep. So if several threads sleep on one
 /// [`AtomicParker`](crate::AtomicParker), each one that leaves wakes another, which looks at the token and sleeps on.
