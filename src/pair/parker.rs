@@ -320,7 +320,7 @@ impl<W: Wait> Parker<W> {
         skips
     }
 
-    #[inline]
+    #[inline(always)]
     fn learn(&self, spun: u32, end: End) {
         let mut policy = self.policy.get();
         policy.step(spun, end);
@@ -331,29 +331,28 @@ impl<W: Wait> Parker<W> {
     #[cold]
     fn spin_then_sleep(&self, deadline: Option<Instant>, untimed: bool) -> bool {
         let number = Self::number(&self.shared);
-        let spun = match spin(&self.policy.get(), number, deadline, untimed, || self.try_park()) {
-            Spun::Found(spun) => {
-                self.learn(spun, End::Found);
-                return true;
-            }
-            Spun::FoundInterrupted(spun) => {
-                self.learn(spun, End::SameCpu);
-                return true;
-            }
-            Spun::Failed(spun) => spun,
+        let (spun, end) = match spin(&self.policy.get(), number, deadline, untimed, || self.try_park()) {
+            Spun::Found(spun) => (spun, End::Found),
+            Spun::FoundInterrupted(spun) => (spun, End::SameCpu),
+            Spun::Failed(spun) => (spun, self.sleep_and_ask(deadline)),
         };
+        self.learn(spun, end);
+        end != End::TimedOut
+    }
+
+    /// Sleeps, and has the waker say when the token came.
+    #[inline]
+    fn sleep_and_ask(&self, deadline: Option<Instant>) -> End {
         self.shared.wake_time().ask(sync::cpu());
         let start = sync::clock();
         let found = self.inner().sleep(deadline, Sleepers::One);
         let since = |time: u32| time.wrapping_sub(start);
-        let end = match self.shared.wake_time().take() {
+        match self.shared.wake_time().take() {
             _ if !found => End::TimedOut,
             Wake::SameCpu => End::SameCpu,
             Wake::Unknown => End::Came(since(sync::clock())),
             Wake::At(time) => End::Came(since(time)),
-        };
-        self.learn(spun, end);
-        found
+        }
     }
 
     /// Sets the token from the owner's side; returns whether it is new. See [`AtomicParker::unpark`].

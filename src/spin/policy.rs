@@ -45,8 +45,10 @@ const MOST: u8 = 6;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     spin: Spin,
-    /// What spins saved, less what they spent, in parts of the limit: after a long wait, and after a short one.
-    credit: [u16; 2],
+    /// What spins saved, less what they spent, in parts of the limit: in waits that follow one like the last, short or long.
+    credit: u16,
+    /// The same in the others. Not an array: with an index, `step` would work on a copy in memory.
+    other_credit: u16,
     /// For how long to spin in the next exploration, or in what is left of this one.
     savings: u32,
     /// So many waits to sleep through without learning.
@@ -80,7 +82,8 @@ impl Policy {
         Self {
             spin,
             // A fixed spin never spends it.
-            credit: [u16::from(!spin.is_adaptive()); 2],
+            credit: u16::from(!spin.is_adaptive()),
+            other_credit: 0,
             savings: EXPLORATION,
             skip: 0,
             random: seed,
@@ -109,7 +112,7 @@ impl Policy {
     /// Whether the parker spins in this wait, if it does not explore.
     #[inline]
     pub(crate) fn has_credit(&self) -> bool {
-        self.credit[usize::from(self.after_short)] > 0
+        self.credit > 0
     }
 
     /// For how long to spin in the wait that begins now.
@@ -122,13 +125,16 @@ impl Policy {
     }
 
     /// Learns from a wait that was not skipped, and that began with a spin of this length.
+    ///
+    /// Inlined, and so without a division where the spin found the token at once: it is a part of each hand-over.
+    #[inline(always)]
     pub(crate) fn step(&mut self, spun: u32, end: End) {
         let limit = self.spin.limit();
         if !self.spin.is_adaptive() {
             self.other_cpu |= end != End::TimedOut;
             self.credit = match end {
-                End::SameCpu => [0; 2],
-                End::Came(_) => [1; 2],
+                End::SameCpu => 0,
+                End::Came(_) => 1,
                 End::Found | End::TimedOut => self.credit,
             };
             return;
@@ -145,20 +151,22 @@ impl Policy {
             self.savings = (self.savings + limit / SAVED_PART).min(EXPLORATION);
         }
         let slept_through = !self.has_credit() && !self.explores;
-        let context = usize::from(self.after_short);
         let parts = (u64::from(spun) * u64::from(S) / u64::from(limit)).min(S.into()) as u16;
         if found && short {
-            self.credit[context] = (S.max(self.credit[context]) + S - parts).min(MOST_CREDIT);
+            self.credit = (S.max(self.credit) + S - parts).min(MOST_CREDIT);
             self.misses = 0;
         } else if slept_through && short && self.draw(1 << self.misses) == 0 {
-            self.credit[context] = S;
+            self.credit = S;
         } else if !slept_through && !self.explores {
-            self.credit[context] = self.credit[context].saturating_sub(parts);
-            self.misses = (self.misses + u8::from(self.credit[context] == 0)).min(MOST);
+            self.credit = self.credit.saturating_sub(parts);
+            self.misses = (self.misses + u8::from(self.credit == 0)).min(MOST);
         }
         let begins = slept_through && !short && self.savings == EXPLORATION;
         self.explores = (begins || self.explores && self.savings > 0) && came <= FAR;
-        self.after_short = short;
+        if short != self.after_short {
+            std::mem::swap(&mut self.credit, &mut self.other_credit);
+            self.after_short = short;
+        }
         if short {
             self.quiet = 0;
         } else if slept_through && !self.explores {

@@ -292,10 +292,10 @@ fn credit_is_what_successful_spins_have_saved() {
     let expected = [[1_750, 0], [1_750, 1_750], [1_750, 2_500], [1_750, 3_000], [1_750, 3_000]];
     for credit in expected {
         policy.step(S / 4, End::Found);
-        assert_eq!(policy.credit, credit);
+        assert_eq!([policy.other_credit, policy.credit], credit);
     }
     policy.step(S / 2, End::Came(LONG));
-    assert_eq!(policy.credit, [1_750, 2_500]);
+    assert_eq!([policy.credit, policy.other_credit], [1_750, 2_500]);
 }
 
 #[test]

@@ -24,6 +24,7 @@ const LONG: u32 = 5_000;
 
 /// Turns that take longer than this, in nanoseconds, were interrupted by another thread on the same CPU, which may have
 /// been the waker. An adaptive spin does not count such a success: with a high limit, it would go on like that on one CPU.
+/// Spins that are shorter than this do not ask: few of them are interrupted.
 const INTERRUPTED: u32 = 200_000;
 
 /// How a spin ended, after how many nanoseconds.
@@ -77,7 +78,7 @@ pub(crate) fn spin(
     let left = deadline.map_or(u32::MAX, |deadline| nanos(deadline.saturating_duration_since(start)));
     let budget = budget.saturating_sub(before).min(left);
     let mut long = None;
-    let mut last = 0;
+    let (mut last, mut round) = (0, 0);
     let mut pause = 1;
     while last < budget {
         if last >= LONG && long.is_none() {
@@ -90,11 +91,14 @@ pub(crate) fn spin(
             }
         }
         let found = (0..TIMED_TURNS).any(|_| turn(&mut take, pause));
+        // Another reading of the clock would delay the caller, so this round counts as much as the one before.
+        if found && budget <= INTERRUPTED {
+            return Spun::Found(before + last + round);
+        }
         let time = nanos(sync::now() - start);
-        let interrupted = policy.spin().is_adaptive() && time - last > INTERRUPTED;
-        last = time;
+        (last, round) = (time, time - last);
         match found {
-            true if interrupted => return Spun::FoundInterrupted(before + last),
+            true if policy.spin().is_adaptive() && round > INTERRUPTED => return Spun::FoundInterrupted(before + last),
             true => return Spun::Found(before + last),
             false => pause = PAUSE,
         }
@@ -137,6 +141,31 @@ mod tests {
         let short = about_to_spin(Duration::from_millis(1));
         // Parkers of other tests may spin meanwhile.
         while !matches!(spin(&short, 0, None, false, || false), Spun::Failed(900_000..)) {}
+    }
+
+    #[test]
+    fn a_spin_counts_its_time_without_a_last_look_at_the_clock() {
+        if cpus(true) == 1 {
+            return;
+        }
+        let policy = about_to_spin(Duration::from_micros(100));
+        for rounds in 0..4 {
+            let start = sync::now();
+            let mut looks = UNTIMED_TURNS + rounds * TIMED_TURNS;
+            let spun = spin(&policy, 0, None, false, || {
+                looks -= 1;
+                looks == 0
+            });
+            let most = UNTIMED + 2 * nanos(sync::now() - start);
+            match spun {
+                Spun::Found(spun) if rounds == 0 => assert_eq!(spun, 0),
+                Spun::Found(spun) if rounds == 1 => assert_eq!(spun, UNTIMED),
+                Spun::Found(spun) => assert!((UNTIMED..=most).contains(&spun), "{spun}, {most}"),
+                // Interrupted for longer than its budget, or too many others spin.
+                Spun::Failed(spun) => assert!(spun >= LONG, "{spun}"),
+                Spun::FoundInterrupted(_) => unreachable!("it does not ask"),
+            }
+        }
     }
 
     #[test]
