@@ -16,7 +16,7 @@
 //!   are full and the token came within 60 µs, the parker spins that far in the next waits, until the savings are spent or a
 //!   token comes later.
 //! - **Skipping.** After the k-th long sleep in a row, the parker sleeps through a random number of waits without a look at the
-//!   clock: less than `2^(k-1)`, and less than 64.
+//!   clock: less than `4^(k-1)`, and less than 64.
 //!
 //! # What it costs at most
 //!
@@ -60,7 +60,7 @@ pub(crate) struct Policy {
     /// Whether the wakers of this parker run on another CPU, as far as it knows.
     pub(super) other_cpu: bool,
     misses: u8,
-    /// So many long waits in a row were learned from.
+    /// Twice as many long waits in a row were learned from.
     quiet: u8,
 }
 
@@ -172,7 +172,7 @@ impl Policy {
         } else if slept_through && !self.explores {
             self.skip = self.draw(1 << self.quiet) as u8;
             self.savings = (self.savings + u32::from(self.skip) * (limit / SAVED_PART)).min(EXPLORATION);
-            self.quiet = (self.quiet + 1).min(MOST);
+            self.quiet = (self.quiet + 2).min(MOST);
         }
     }
 
