@@ -106,8 +106,9 @@ pub(crate) fn spin(
     Spun::Failed(before + last)
 }
 
+/// A spin may be stopped for any time, by a debugger for instance: the most leaves room for [`UNTIMED`].
 fn nanos(duration: Duration) -> u32 {
-    u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
+    duration.as_nanos().min((u32::MAX - UNTIMED).into()) as u32
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
@@ -166,6 +167,12 @@ mod tests {
                 Spun::FoundInterrupted(_) => unreachable!("it does not ask"),
             }
         }
+    }
+
+    #[test]
+    fn a_spin_may_be_stopped_for_any_time() {
+        assert_eq!(nanos(Duration::MAX) + UNTIMED, u32::MAX);
+        assert_eq!(nanos(Duration::from_secs(1)), 1_000_000_000);
     }
 
     #[test]
