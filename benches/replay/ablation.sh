@@ -28,6 +28,6 @@ without "credit for spins that find the token" 's/self.credit = (S.max(.*/self.c
 without "credit for short sleeps" 's/slept_through && short && self.draw(1 << self.misses) == 0/false/'
 without "history: one credit" 's/if short != self.after_short {/if false {/'
 without "misses" 's/self.draw(1 << self.misses) == 0/true/'
-without "the answer that the CPU is the same" 's/End::SameCpu | End::TimedOut => u32::MAX,/End::SameCpu => spun, End::TimedOut => u32::MAX,/'
+without "the answer that the CPU is the same" 's/End::SameCpu | End::Unknown | End::TimedOut => u32::MAX,/End::SameCpu => spun, _ => u32::MAX,/'
 without "exploring" 's/let begins = .*/let begins = false;/'
 without "skipping" 's/self.skip = self.draw(1 << self.quiet) as u8;//'

@@ -346,12 +346,11 @@ impl<W: Wait> Parker<W> {
         self.shared.wake_time().ask(sync::cpu());
         let start = sync::clock();
         let found = self.inner().sleep(deadline, Sleepers::One);
-        let since = |time: u32| time.wrapping_sub(start);
         match self.shared.wake_time().take() {
             _ if !found => End::TimedOut,
             Wake::SameCpu => End::SameCpu,
-            Wake::Unknown => End::Came(since(sync::clock())),
-            Wake::At(time) => End::Came(since(time)),
+            Wake::Unknown => End::Unknown,
+            Wake::At(time) => End::Came(time.wrapping_sub(start)),
         }
     }
 

@@ -71,6 +71,15 @@ fn a_parker_changes_with_its_waits() {
 }
 
 #[test]
+fn a_token_that_came_before_the_sleep_gives_no_credit() {
+    let parker = adaptive();
+    parker.unpark();
+    assert_eq!(parker.sleep_and_ask(None), End::Unknown);
+    parker.learn(0, End::Unknown);
+    assert!(!spins(&parker));
+}
+
+#[test]
 #[cfg(all(target_os = "linux", not(atomic_parker_no_cpu)))]
 fn on_one_cpu_no_parker_spins() {
     let Some(core) = core_affinity::get_core_ids().and_then(|cores| cores.first().copied()) else {

@@ -73,6 +73,8 @@ pub(crate) enum End {
     Came(u32),
     /// The token came from the CPU that this thread had left: a spin would have kept the waker from running.
     SameCpu,
+    /// The token came before it slept. How long that took is not known: it may have been off the processor meanwhile.
+    Unknown,
     TimedOut,
 }
 
@@ -131,18 +133,18 @@ impl Policy {
     pub(crate) fn step(&mut self, spun: u32, end: End) {
         let limit = self.spin.limit();
         if !self.spin.is_adaptive() {
-            self.other_cpu |= end != End::TimedOut;
+            self.other_cpu |= !matches!(end, End::Unknown | End::TimedOut);
             self.credit = match end {
                 End::SameCpu => 0,
                 End::Came(_) => 1,
-                End::Found | End::TimedOut => self.credit,
+                End::Found | End::Unknown | End::TimedOut => self.credit,
             };
             return;
         }
         let came = match end {
             End::Found => spun,
             End::Came(after) => spun.saturating_add(after),
-            End::SameCpu | End::TimedOut => u32::MAX,
+            End::SameCpu | End::Unknown | End::TimedOut => u32::MAX,
         };
         let (found, short) = (end == End::Found, came <= limit);
         if self.explores {

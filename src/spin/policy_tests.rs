@@ -147,6 +147,26 @@ fn long_waits_cost_nothing() {
 }
 
 #[test]
+fn few_long_waits_are_learned_from() {
+    let looks = |waits: u32, seed| {
+        let mut policy = Policy::new(Spin::adaptive(), seed);
+        let looks = |_: &u32| {
+            let skips = policy.skips();
+            if !skips {
+                policy.step(0, End::Came(LONG));
+            }
+            !skips
+        };
+        (0..waits).filter(looks).count()
+    };
+    // The first two, then one in 2.5, one in 8.5, and one in 32.5 on average.
+    let of_ten: usize = (0..100).map(|seed| looks(10, seed * 600)).sum();
+    assert!((250..400).contains(&of_ten), "{of_ten}");
+    let of_many = looks(100_000, 1);
+    assert!((3_000..3_200).contains(&of_many), "{of_many}");
+}
+
+#[test]
 fn short_waits_are_soon_spun_through() {
     for came in [0, 1_000, S - 1] {
         for seed in 0..100 {
@@ -281,8 +301,10 @@ fn a_fixed_spin_stops_only_for_the_same_cpu() {
     assert_eq!(run.wait(None), (0, true));
     assert_eq!(run.wait(OTHER), (0, true));
     assert_eq!(run.wait(Some(LONG)), (S, true));
-    run.policy.step(S, End::TimedOut);
-    assert_eq!(run.wait(Some(S)), (S, false));
+    for end in [End::TimedOut, End::Unknown] {
+        run.policy.step(S, end);
+        assert_eq!(run.wait(Some(S)), (S, false));
+    }
 }
 
 #[test]

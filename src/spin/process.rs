@@ -86,6 +86,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_number_of_cpus_is_that_of_the_system() {
+        let system = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32);
+        // A pinned thread may have asked before.
+        assert_eq!((cpus(true), cpus(false)), (system, system));
+    }
+
+    #[test]
     fn no_more_spin_for_long_than_may() {
         let spins = LongSpins::<4>::new();
         assert!(spins.begin(0, 100, 200, 0).is_none());
@@ -116,7 +123,11 @@ mod tests {
     #[test]
     fn the_longest_spin_counts_from_its_beginning() {
         let spins = LongSpins::<4>::new();
-        let _first = spins.begin(0, 100, 100 + Spin::LONGEST / 1_000 + 1, 1);
+        let longest = Spin::LONGEST / 1_000 + 1;
+        let first = spins.begin(0, 100, 100 + longest, 1);
         assert!(spins.begin(1, 100, 200, 1).is_none());
+        drop(first);
+        std::mem::forget(spins.begin(0, 100, 100 + longest + 1, 1));
+        assert!(spins.begin(1, 100, 200, 1).is_some());
     }
 }

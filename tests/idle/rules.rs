@@ -140,6 +140,7 @@ fn wake_worker_wakes_the_named_worker() {
     assert!(idle.wake_worker(2));
     assert_eq!(found.recv().unwrap(), (2, 5));
     assert!(!idle.wake_worker(3));
+    assert!(!idle.wake_worker(usize::MAX));
     idle.close();
 }
 
