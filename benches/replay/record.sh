@@ -26,7 +26,7 @@ pub(crate) fn record(parker: usize, spun: u32, end: crate::spin::End) {
             .map(|(parker, spun, end)| match end {
                 crate::spin::End::Found => format!("{parker} {spun}\n"),
                 crate::spin::End::Came(after) => format!("{parker} {}\n", spun.saturating_add(after)),
-                crate::spin::End::SameCpu => format!("{parker} same\n"),
+                crate::spin::End::SameCpu | crate::spin::End::Unknown => format!("{parker} same\n"),
                 crate::spin::End::TimedOut => format!("{parker} out\n"),
             })
             .collect();

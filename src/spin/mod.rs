@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// For how long a [`Parker`](crate::Parker) spins, that is, looks at the token again and again, before it sleeps.
 ///
-/// A sleep and its wake-up take 3 to 8 µs of processor time, and the thread continues 4 to 60 µs after the wake. Two threads
+/// A sleep and its wake-up take 3 to 30 µs of processor time, and the thread continues 4 to 60 µs after the wake. Two threads
 /// that spin on two CPUs hand over a token in about 0.2 µs. But a spin is wasted if the token comes later, and it delays
 /// a waker that needs the same CPU.
 ///
@@ -106,7 +106,7 @@ impl Spin {
     ///
     /// For every sequence of waits, the processor time of sleeper and waker together is at most twice that of sleeping at
     /// once, plus a constant, where a sleep and its wake-up take 3 µs or more. If all waits are longer than 60 µs, the parker
-    /// does not spin; to learn that costs up to a tenth of its first sleeps, and a few per cent later.
+    /// does not spin; to learn that costs about a tenth of its first sleeps, and a few per cent later.
     ///
     /// A sleep is assumed to cost 4 µs. So the parker spins if it has learned that the token comes within that time, from another
     /// CPU. If the token comes within 60 µs, it sometimes spins for that long, as both sides may be waiting for each other's
@@ -131,8 +131,8 @@ impl Spin {
     /// As [`adaptive`](Spin::adaptive), but assumes that a sleep costs `limit`: for lower latency at the cost of processor time.
     ///
     /// The parker spins if it has learned that the token comes within `limit`, for up to `limit`, and sometimes for up to 60 µs. The
-    /// processor time is at most twice that of sleeping at once if a sleep is counted as `limit`. `limit` is cut to 2.1 seconds;
-    /// zero is [`off`](Spin::off). On up to 17 CPUs, the parkers that spin for more than 5 µs mostly leave one CPU free.
+    /// processor time is at most twice that of sleeping at once if a sleep is counted as `limit`, from 1 µs on: a spin takes at least about
+    /// 1 µs, as until then the clock is not read. `limit` is cut to 2.1 seconds; zero is [`off`](Spin::off). On up to 17 CPUs, the parkers that spin for more than 5 µs mostly leave one CPU free.
     ///
     /// # Examples
     ///

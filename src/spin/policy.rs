@@ -20,9 +20,9 @@
 //!
 //! # What it costs at most
 //!
-//! For every sequence of waits, at most twice the processor time of sleeping at once, and a constant, if a sleep takes two
-//! thirds of `S` or more. A wait costs a sleep, here `S`, and the time of its spin. A short sleep gives `S` of credit, and one spin that fails spends it: `3 S` in two
-//! waits. A spin that finds the token costs no more than a sleep, and the credit that it adds is at most `S` more than it
+//! For every sequence of waits, at most twice the processor time of sleeping at once, and a constant, if a sleep takes 0.7 `S`
+//! or more, not counting by how much a spin overruns its length, up to a round of looks. A wait costs a sleep, here `S`, and the time
+//! of its spin. A short sleep gives `S` of credit, and one spin that fails spends it: `3 S` in two waits. A spin that finds the token costs no more than a sleep, and the credit that it adds is at most `S` more than it
 //! saved; spins that fail spend that: at worst, one that finds it after `S` and one that fails take turns, `3 S` in two waits.
 //! Exploring adds a 32nd. So it is 1.55 and a constant if a sleep takes `S` or more, and 1.9 if it takes three quarters of `S`.
 //! Where all waits are longer than 60 µs there is no credit, so no spin.
@@ -45,9 +45,10 @@ const MOST: u8 = 6;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     spin: Spin,
-    /// What spins saved, less what they spent, in parts of the limit: in waits that follow one like the last, short or long.
+    /// What spins saved, less what they spent, in parts of the limit: in waits that follow a short wait, if the last one was
+    /// short, or else in the others.
     credit: u16,
-    /// The same in the others. Not an array: with an index, `step` would work on a copy in memory.
+    /// The same in the other waits. Not an array: with an index, `step` would work on a copy in memory.
     other_credit: u16,
     /// For how long to spin in the next exploration, or in what is left of this one.
     savings: u32,
@@ -60,7 +61,7 @@ pub(crate) struct Policy {
     /// Whether the wakers of this parker run on another CPU, as far as it knows.
     pub(super) other_cpu: bool,
     misses: u8,
-    /// Twice as many long waits in a row were learned from.
+    /// Twice the number of long waits in a row that it learned from, at most [`MOST`].
     quiet: u8,
 }
 
@@ -128,7 +129,7 @@ impl Policy {
 
     /// Learns from a wait that was not skipped, and that began with a spin of this length.
     ///
-    /// Inlined, and so without a division where the spin found the token at once: it is a part of each hand-over.
+    /// Inlined, so that there is no division where `spun` is the constant 0, as in each hand-over.
     #[inline(always)]
     pub(crate) fn step(&mut self, spun: u32, end: End) {
         let limit = self.spin.limit();

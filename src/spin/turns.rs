@@ -24,7 +24,7 @@ const LONG: u32 = 5_000;
 
 /// Turns that take longer than this, in nanoseconds, were interrupted by another thread on the same CPU, which may have
 /// been the waker. An adaptive spin does not count such a success: with a high limit, it would go on like that on one CPU.
-/// Spins that are shorter than this do not ask: few of them are interrupted.
+/// A spin with a shorter budget than this does not ask: few of them are interrupted.
 const INTERRUPTED: u32 = 200_000;
 
 /// How a spin ended, after how many nanoseconds.
@@ -77,6 +77,7 @@ pub(crate) fn spin(
     let start = sync::now();
     let left = deadline.map_or(u32::MAX, |deadline| nanos(deadline.saturating_duration_since(start)));
     let budget = budget.saturating_sub(before).min(left);
+    let asks = policy.spin().is_adaptive() && budget > INTERRUPTED;
     let mut long = None;
     let (mut last, mut round) = (0, 0);
     let mut pause = 1;
@@ -91,14 +92,14 @@ pub(crate) fn spin(
             }
         }
         let found = (0..TIMED_TURNS).any(|_| turn(&mut take, pause));
-        // Another reading of the clock would delay the caller, so this round counts as much as the one before.
-        if found && budget <= INTERRUPTED {
-            return Spun::Found(before + last + round);
+        if found && !asks {
+            // Another reading of the clock would delay the caller, so this round counts as much as the one before.
+            return Spun::Found(before + budget.min(last + round));
         }
         let time = nanos(sync::now() - start);
         (last, round) = (time, time - last);
         match found {
-            true if policy.spin().is_adaptive() && round > INTERRUPTED => return Spun::FoundInterrupted(before + last),
+            true if round > INTERRUPTED => return Spun::FoundInterrupted(before + last),
             true => return Spun::Found(before + last),
             false => pause = PAUSE,
         }
@@ -106,7 +107,7 @@ pub(crate) fn spin(
     Spun::Failed(before + last)
 }
 
-/// A spin may be stopped for any time, by a debugger for instance: the most leaves room for [`UNTIMED`].
+/// In nanoseconds, so that [`UNTIMED`] can be added even if the thread was stopped for hours.
 fn nanos(duration: Duration) -> u32 {
     duration.as_nanos().min((u32::MAX - UNTIMED).into()) as u32
 }
