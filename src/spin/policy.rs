@@ -20,12 +20,13 @@
 //!
 //! # What it costs at most
 //!
-//! For every sequence of waits, at most twice the processor time of sleeping at once, and a constant, if a sleep takes 0.7 `S`
-//! or more, not counting by how much a spin overruns its length, up to a round of looks. A wait costs a sleep, here `S`, and the time
-//! of its spin. A short sleep gives `S` of credit, and one spin that fails spends it: `3 S` in two waits. A spin that finds the token costs no more than a sleep, and the credit that it adds is at most `S` more than it
-//! saved; spins that fail spend that: at worst, one that finds it after `S` and one that fails take turns, `3 S` in two waits.
-//! Exploring adds a 32nd. So it is 1.55 and a constant if a sleep takes `S` or more, and 1.9 if it takes three quarters of `S`.
-//! Where all waits are longer than 60 µs there is no credit, so no spin.
+//! For every sequence of waits, at most twice the processor time of sleeping at once, and a constant, if a sleep takes 0.7
+//! `S` or more, not counting by how much a spin overruns its length, up to a round of looks. A wait costs a sleep, here `S`,
+//! and the time of its spin. A short sleep gives `S` of credit, and one spin that fails spends it: `3 S` in two waits. A
+//! spin that finds the token costs no more than a sleep, and the credit that it adds is at most `S` more than it saved;
+//! spins that fail spend that: at worst, one that finds it after `S` and one that fails take turns, `3 S` in two waits.
+//! Exploring adds a 32nd. So it is 1.55 and a constant if a sleep takes `S` or more, and 1.9 if it takes three quarters of
+//! `S`. Where all waits are longer than 60 µs there is no credit, so no spin.
 
 use super::Spin;
 

@@ -171,6 +171,40 @@ mod tests {
     }
 
     #[test]
+    fn a_long_spin_notices_that_it_was_interrupted() {
+        if cpus(true) == 1 {
+            return;
+        }
+        let limit = Duration::from_secs(1);
+        let mut fixed = Policy::new(Spin::bounded(limit), 1);
+        fixed.step(0, End::Came(0)); // from another CPU
+        let adaptive = about_to_spin(limit);
+        let spin = |policy: &Policy, stop: Duration| {
+            let mut looks = UNTIMED_TURNS + 1;
+            spin(policy, 0, None, false, || {
+                looks -= 1;
+                if looks == 0 {
+                    std::thread::sleep(stop);
+                }
+                looks == 0
+            })
+        };
+        let (start, stop) = (sync::now(), Duration::from_millis(1));
+        let Spun::FoundInterrupted(spun) = spin(&adaptive, stop) else {
+            panic!("it was interrupted");
+        };
+        assert!((UNTIMED + 1_000_000..=UNTIMED + nanos(sync::now() - start)).contains(&spun), "{spun}");
+        assert!(matches!(spin(&fixed, stop), Spun::Found(UNTIMED)));
+        // The system may interrupt some.
+        let spun = loop {
+            if let Spun::Found(spun) = spin(&adaptive, Duration::ZERO) {
+                break spun;
+            }
+        };
+        assert!((UNTIMED..=UNTIMED + INTERRUPTED).contains(&spun), "{spun}");
+    }
+
+    #[test]
     fn a_spin_may_be_stopped_for_any_time() {
         assert_eq!(nanos(Duration::MAX) + UNTIMED, u32::MAX);
         assert_eq!(nanos(Duration::from_secs(1)), 1_000_000_000);

@@ -78,9 +78,11 @@ mod tests {
         time.answer(|| unreachable!("answered already"), nobody);
         assert_eq!(time.take(), Wake::At(2));
         assert_eq!(time.take(), Wake::Unknown);
-        time.ask(None);
-        time.answer(|| None, || 1003);
-        assert_eq!(time.take(), Wake::At(1002));
+        for waker in [None, Some(0), Some(1)] {
+            time.ask(None);
+            time.answer(|| waker, || 1003);
+            assert_eq!(time.take(), Wake::At(1002));
+        }
         time.ask(Some(7));
         time.answer(here, || 1003);
         time.answer(|| unreachable!("answered already"), nobody);
