@@ -46,6 +46,7 @@ fn a_set_without_workers_wakes_nobody() {
     assert!(idle.enter().is_none());
     idle.close();
     assert!(idle.is_closed());
+    assert_eq!(format!("{idle:?}"), "Idle { workers: 0, asleep: 0, closed: true }");
 }
 
 #[test]
