@@ -34,6 +34,8 @@ fn work_that_is_there_needs_no_wake() {
     assert_eq!(workers[0].wait_for(|| Some(4)), 4);
     assert!(!idle.wake_one());
     assert_eq!((idle.asleep(), idle.workers()), (0, 1));
+    let debug = "Worker { index: 0, idle: Idle { workers: 1, asleep: 0, closed: false } }";
+    assert_eq!(format!("{:?}", workers[0]), debug);
 }
 
 #[test]
