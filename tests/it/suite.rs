@@ -230,6 +230,13 @@ pub fn a_waker_unparks<W: Slow>() {
     last.wake_by_ref();
     drop(last);
     assert_eq!(Arc::strong_count(&counts), 1, "wakers count as handles do");
+
+    let parker = shared::<W>();
+    let waker = Waker::from(parker.clone());
+    waker.wake_by_ref();
+    assert!(parker.try_park());
+    waker.wake();
+    assert!(parker.try_park());
 }
 
 pub fn a_future_that_wakes_itself_sets_one_token<W: Slow>() {
