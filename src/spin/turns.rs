@@ -171,6 +171,21 @@ mod tests {
     }
 
     #[test]
+    fn the_last_round_counts_as_much_as_the_one_before() {
+        if cpus(true) == 1 {
+            return;
+        }
+        let policy = about_to_spin(Duration::from_micros(150));
+        let spun = loop {
+            // Interrupted for longer than its budget, it fails.
+            if let Spun::Found(spun) = in_rounds(&policy, [10, 50]) {
+                break spun;
+            }
+        };
+        assert!((UNTIMED + 110_000..=150_000).contains(&spun), "{spun}");
+    }
+
+    #[test]
     fn a_long_spin_notices_that_it_was_interrupted() {
         if cpus(true) == 1 {
             return;
@@ -202,6 +217,27 @@ mod tests {
             }
         };
         assert!((UNTIMED..=UNTIMED + INTERRUPTED).contains(&spun), "{spun}");
+        // No round is that long, but two together are.
+        while !matches!(in_rounds(&adaptive, [150, 150]), Spun::Found(300_000..)) {}
+    }
+
+    /// Finds the token in the third round. The first two take so many microseconds at least.
+    fn in_rounds(policy: &Policy, micros: [u64; 2]) -> Spun {
+        let mut looks = 0;
+        spin(policy, 0, None, false, || {
+            looks += 1;
+            let timed = looks - i64::from(UNTIMED_TURNS) - 1;
+            if timed >= 0 && timed % i64::from(TIMED_TURNS) == 0 {
+                match micros.get(timed as usize / TIMED_TURNS as usize) {
+                    None => return true,
+                    Some(&micros) => {
+                        let start = sync::now();
+                        while start.elapsed() < Duration::from_micros(micros) {}
+                    }
+                }
+            }
+            false
+        })
     }
 
     #[test]
