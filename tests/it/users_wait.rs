@@ -366,3 +366,47 @@ fn an_arc_of_a_slow_path_is_a_slow_path() {
     assert!(counts.waits() >= 1);
     assert_eq!(counts.wakes(), 1);
 }
+
+/// A wake for one of two parkers on a shared slow path must not end with a sleeper of the other.
+fn two_parkers_share<W: Slow>() {
+    let wait = Arc::new(W::default());
+    let parkers = [(); 2].map(|()| Arc::new(AtomicParker::with_wait(wait.clone())));
+    for _ in 0..100 {
+        let sleepers = parkers.each_ref().map(|parker| {
+            let sleeper = parker.clone();
+            let thread = thread::spawn(move || sleeper.park());
+            until(|| parker.state() == ParkState::Parked);
+            (thread, parker)
+        });
+        // The one that slept last first: others are woken in the order in which they fell asleep.
+        for (thread, parker) in sleepers.into_iter().rev() {
+            parker.unpark();
+            home(thread);
+        }
+    }
+}
+
+#[test]
+fn two_parkers_share_a_slow_path() {
+    two_parkers_share::<wait::Condvar>();
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    two_parkers_share::<wait::Futex>();
+    #[cfg(feature = "parking_lot")]
+    two_parkers_share::<wait::ParkingLot>();
+}
+
+#[test]
+fn a_sleeper_has_a_debug_form() {
+    struct Shows;
+
+    impl Wait for Shows {
+        fn wait(&self, sleeper: &Sleeper<'_>) {
+            assert_eq!(format!("{sleeper:?}"), "Sleeper { state: Parked, deadline: None }");
+            panic!("it was shown");
+        }
+
+        fn wake(&self, _: Key<'_>) {}
+    }
+
+    assert!(catch_unwind(|| AtomicParker::with_wait(Shows).park()).is_err());
+}
