@@ -166,3 +166,10 @@ fn debug_shows_the_state() {
     unparker.unpark();
     home(sleeper);
 }
+
+#[test]
+fn slow_paths_have_a_debug_form() {
+    assert_eq!(format!("{:?}", wait::Condvar::new()), "Condvar { .. }");
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    assert_eq!(format!("{:?}", wait::Futex::new()), "Futex { .. }");
+}

@@ -4,6 +4,7 @@ use crate::support::{home, pair, until, Counting, Nap, Slow, Sticky};
 use atomic_parker::wait::{self, Key, Sleeper, Wait};
 use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
 use std::cell::Cell;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -396,17 +397,35 @@ fn two_parkers_share_a_slow_path() {
 }
 
 #[test]
-fn a_sleeper_has_a_debug_form() {
-    struct Shows;
+fn keys_tell_parkers_apart() {
+    struct Outer;
+    struct Inner<'a>(Key<'a>);
 
-    impl Wait for Shows {
+    impl Wait for Outer {
         fn wait(&self, sleeper: &Sleeper<'_>) {
+            let key = sleeper.key();
+            assert!(key == sleeper.key() && hash(key) == hash(sleeper.key()));
+            assert!(format!("{key:?}").starts_with("Key(0x"));
             assert_eq!(format!("{sleeper:?}"), "Sleeper { state: Parked, deadline: None }");
-            panic!("it was shown");
+            AtomicParker::with_wait(Inner(key)).park();
         }
 
         fn wake(&self, _: Key<'_>) {}
     }
 
-    assert!(catch_unwind(|| AtomicParker::with_wait(Shows).park()).is_err());
+    impl Wait for Inner<'_> {
+        fn wait(&self, sleeper: &Sleeper<'_>) {
+            assert!(self.0 != sleeper.key() && hash(self.0) != hash(sleeper.key()));
+            std::panic::resume_unwind(Box::new("all hold"));
+        }
+
+        fn wake(&self, _: Key<'_>) {}
+    }
+
+    fn hash(key: Key<'_>) -> u64 {
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(key)
+    }
+
+    let panic = catch_unwind(|| AtomicParker::with_wait(Outer).park()).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"all hold"));
 }
