@@ -211,10 +211,17 @@ macro_rules! const_unless_loom {
 }
 pub(crate) use const_unless_loom;
 
-#[cfg(all(test, target_os = "linux", not(any(loom, shuttle, atomic_parker_no_cpu))))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_clocks_go_on() {
+        let (nanos, micros) = (clock(), clock_micros());
+        while clock() == nanos || clock_micros() == micros {}
+    }
+
+    #[cfg(all(target_os = "linux", not(atomic_parker_no_cpu)))]
     #[test]
     fn a_pinned_thread_knows_its_cpu() {
         for core in core_affinity::get_core_ids().unwrap_or_default() {
