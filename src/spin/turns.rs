@@ -241,6 +241,23 @@ mod tests {
     }
 
     #[test]
+    #[cfg(all(target_os = "linux", not(atomic_parker_no_cpu)))]
+    fn a_first_fixed_spin_needs_two_cpus() {
+        let policy = Policy::new(Spin::bounded(Duration::from_millis(1)), 1);
+        if cpus(true) > 1 {
+            assert!(matches!(spin(&policy, 0, None, false, || true), Spun::Found(0)));
+        }
+        let pinned = std::thread::spawn(move || {
+            let core = core_affinity::get_core_ids().and_then(|cores| cores.first().copied());
+            if !core.is_some_and(core_affinity::set_for_current) {
+                return;
+            }
+            assert!(matches!(spin(&policy, 0, None, false, || unreachable!("it does not spin")), Spun::Failed(0)));
+        });
+        pinned.join().unwrap();
+    }
+
+    #[test]
     fn a_spin_may_be_stopped_for_any_time() {
         assert_eq!(nanos(Duration::MAX) + UNTIMED, u32::MAX);
         assert_eq!(nanos(Duration::from_secs(1)), 1_000_000_000);
