@@ -131,6 +131,15 @@ fn a_dropped_worker_leaves_a_place_that_another_one_enters() {
     let kept: Vec<_> = std::iter::from_fn(|| idle.enter()).collect();
     assert_eq!(kept.iter().map(Worker::index).collect::<Vec<_>>(), [0, 2]);
     assert_eq!(idle.workers(), 3);
+
+    // Also if a task panics through its worker.
+    let (idle, workers) = Idle::new(1);
+    let panic = catch_unwind(|| {
+        let _workers = workers;
+        std::panic::resume_unwind(Box::new(()));
+    });
+    assert!(panic.is_err());
+    assert!(idle.enter().is_some());
 }
 
 #[test]
