@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Mutation testing with cargo-mutants: of the changes under src/ on this branch or, on main, in the last commit.
-# With `--all`: all of src/, in an hour or two. .cargo/mutants.toml lists the mutants that no test can detect.
+# With `--all`: all of src/, in about an hour and a half. .cargo/mutants.toml lists the mutants that no test can detect.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # A debug build is enough: cargo-mutants mostly waits for cargo.
