@@ -46,8 +46,8 @@ const MOST: u8 = 6;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     spin: Spin,
-    /// What spins saved, less what they spent, in parts of the limit: in waits that follow a short wait, if the last one was
-    /// short, or else in the others.
+    /// What spins saved, less what they spent, in parts of the limit: in waits that begin as the next one, after a short wait
+    /// or after a long one.
     credit: u16,
     /// The same in the other waits. Not an array: with an index, `step` would work on a copy in memory.
     other_credit: u16,
@@ -75,7 +75,7 @@ pub(crate) enum End {
     Came(u32),
     /// The token came from the CPU that this thread had left: a spin would have kept the waker from running.
     SameCpu,
-    /// The token came before it slept. How long that took is not known: it may have been off the processor meanwhile.
+    /// The token came before it slept, after an unknown time: it may have been off the processor. Or the waker's answer was late.
     Unknown,
     TimedOut,
 }

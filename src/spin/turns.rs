@@ -107,7 +107,7 @@ pub(crate) fn spin(
     Spun::Failed(before + last)
 }
 
-/// In nanoseconds, so that [`UNTIMED`] can be added even if the thread was stopped for hours.
+/// In nanoseconds, capped so that adding [`UNTIMED`] does not overflow: a thread may be stopped for hours.
 fn nanos(duration: Duration) -> u32 {
     duration.as_nanos().min((u32::MAX - UNTIMED).into()) as u32
 }
@@ -226,16 +226,15 @@ mod tests {
         let mut looks = 0;
         spin(policy, 0, None, false, || {
             looks += 1;
-            let timed = looks - i64::from(UNTIMED_TURNS) - 1;
-            if timed >= 0 && timed % i64::from(TIMED_TURNS) == 0 {
-                match micros.get(timed as usize / TIMED_TURNS as usize) {
-                    None => return true,
-                    Some(&micros) => {
-                        let start = sync::now();
-                        while start.elapsed() < Duration::from_micros(micros) {}
-                    }
-                }
+            // Only the first look of a round does something.
+            if looks <= UNTIMED_TURNS || (looks - UNTIMED_TURNS) % TIMED_TURNS != 1 {
+                return false;
             }
+            let Some(&micros) = micros.get(((looks - UNTIMED_TURNS) / TIMED_TURNS) as usize) else {
+                return true;
+            };
+            let start = sync::now();
+            while start.elapsed() < Duration::from_micros(micros) {}
             false
         })
     }
