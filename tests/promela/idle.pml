@@ -15,22 +15,41 @@
  * A call of `find` looks at two queues, one after the other. Without more, one caller may announce something that is not there,
  * and then announces the tasks by `wake_one`; one worker, or none, has a deadline; and each worker looks in an order of its own.
  *
- * -DTASKS=2: two tasks. -DCALLERS=2 or 3: concurrent callers (too large to finish). -DANY_ORDER: the order may differ from look to look.
+ * -DTASKS=2: two tasks. -DWORKERS=2: two workers. -DCALLERS=2 or 3: concurrent callers (too large to finish with three workers).
+ * -DANY_ORDER: the order may differ from look to look.
  * -DANY_WAY: each task but the last is announced by `wake_one`, `wake` or `wake_worker`, without deadlines.
  * -DONE_WAY: `wake_worker(1)`, `wake`, `wake_worker(1)`.
+ * -DPINNED=1: the last task is for worker 1 alone, which looks for it first, and the others do not wait for it. Without deadlines.
+ * -DBATCH: a look at the first queue moves all other tasks of it to the second, and then announces them.
+ * -DCLOSES: the set is closed at the end, perhaps without an announcement of the last task. No task waits for another one,
+ * and all workers must end. With three workers, BATCH and CLOSES are without deadlines.
  *
  * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED, -DFORGETS, -DFORGETS_OWED, -DFAILS_QUIETLY,
- * -DLEAVES_OTHERS_ALONE, -DOWES_ONE, -DOWES_NOTHING.
+ * -DLEAVES_OTHERS_ALONE, -DOWES_ONE, -DOWES_NOTHING; -DBARE_UNPARK with PINNED, -DKEEPS_QUIET with BATCH, -DREADS_LATE and
+ * -DWAKES_NOBODY with CLOSES.
  */
 
+#ifndef WORKERS
+#define WORKERS 3
+#endif
 #ifndef TASKS
 #define TASKS 3
 #endif
 #ifndef CALLERS
 #define CALLERS 1
 #endif
-#if defined(ANY_WAY) || defined(ONE_WAY)
+#if defined(ANY_WAY) || defined(ONE_WAY) || defined(PINNED) || (defined(BATCH) || defined(CLOSES)) && WORKERS == 3
 #define FIXED /* no deadline, and no announcement for nothing */
+#endif
+#ifdef PINNED
+#define SHARED (TASKS - 1)
+#else
+#define SHARED TASKS
+#endif
+#ifdef BATCH
+#define QUEUE 0
+#else
+#define QUEUE (1 - (work & 1))
 #endif
 
 /* The head: idle, searching, OWED, AGAIN; and the bits. */
@@ -38,11 +57,12 @@ byte idle, searches;
 bool owed, look_again;
 bool asleep[3];
 
-/* The number of tasks in each queue, and of taken tasks; the tokens of the parkers. */
+/* The number of tasks in each queue, and of shared tasks that were taken; the tokens of the parkers. */
 byte tasks[2], taken;
+bool pinned, closed;
 bool token[3];
 
-#define no_task (tasks[0] + tasks[1] == 0)
+#define no_task (tasks[0] + tasks[1] == 0 && !pinned)
 
 #define some_asleep (asleep[0] || asleep[1] || asleep[2])
 #define NONE 3
@@ -73,7 +93,13 @@ inline send() {
     do
     :: take_lowest();
         if
-        :: chosen < NONE -> token[chosen] = true; chosen = NONE; break
+        :: chosen < NONE ->
+            token[chosen] = true;
+            chosen = NONE;
+#ifdef BATCH
+            woken = true;
+#endif
+            break
         :: else
         fi;
         atomic {
@@ -121,14 +147,75 @@ inline request() {
     fi
 }
 
+/* `claim`, after `nobody_idle`, and then the unpark. */
+inline claim(target) {
+    if
+    :: atomic { !asleep[target] -> skip };
+#ifdef BARE_UNPARK
+        token[target] = true
+#else
+        request()
+#endif
+    :: atomic { asleep[target] -> skip };
+        searches++;
+        if
+        :: atomic { !asleep[target] -> skip }; send()
+        :: atomic { asleep[target] -> asleep[target] = false }; token[target] = true
+        fi
+    fi
+}
+
 /* `find`: it looks at the queues one after the other, in an order of the worker's own. */
-inline look_at(queue) {
+inline take(queue) {
     atomic {
         if
         :: tasks[queue] > 0 -> tasks[queue]--; found = true
-        :: tasks[queue] == 0 -> found = false
+        :: tasks[queue] == 0
         fi
     }
+}
+/* Moves the rest of the first queue to the second, and announces it by `wake`. */
+inline take_batch() {
+    atomic {
+        if
+        :: tasks[0] > 0 -> rest = tasks[0] - 1; tasks[0] = 0; found = true
+        :: tasks[0] == 0
+        fi
+    };
+    if
+    :: rest > 0 ->
+        atomic { tasks[1] = tasks[1] + rest };
+        if
+#ifndef KEEPS_QUIET
+        :: rest == 1 -> request(); rest = 0
+        :: rest > 1 ->
+            do
+            :: atomic { rest == 0 || idle == 0 -> rest = 0; break }
+            :: atomic { rest > 0 && idle > 0 -> rest-- };
+                searches++;
+                woken = false;
+                send();
+                if
+                :: !woken -> rest = 0
+                :: else
+                fi
+            od
+#else
+        :: rest = 0
+#endif
+        fi
+    :: else
+    fi
+}
+inline look_at(queue) {
+#ifdef BATCH
+    if
+    :: queue == 0 -> take_batch()
+    :: queue == 1 -> take(1)
+    fi
+#else
+    take(queue)
+#endif
 }
 inline look() {
 #ifdef ANY_ORDER
@@ -137,7 +224,20 @@ inline look() {
     :: first = 1
     fi;
 #endif
+#ifdef PINNED
+    atomic {
+        if
+        :: me == PINNED && pinned -> pinned = false; found = true; mine = true
+        :: else
+        fi
+    };
+    if
+    :: !found -> look_at(first)
+    :: else
+    fi;
+#else
     look_at(first);
+#endif
     if
     :: !found -> look_at(1 - first)
     :: else
@@ -146,7 +246,14 @@ inline look() {
 
 proctype worker(byte me; bool deadline) {
     byte chosen = NONE, first = me & 1;
-    bool found, again, sends, owes, expired, searching, claimed;
+    bool found, again, sends, owes, expired, ends, searching, claimed;
+#ifdef PINNED
+    bool mine;
+#endif
+#ifdef BATCH
+    byte rest;
+    bool woken;
+#endif
 
 from_the_start:
     look();
@@ -193,6 +300,9 @@ signs:
     :: else -> searching = false; owes = false
     fi;
 looks_again:
+#if defined(CLOSES) && !defined(READS_LATE)
+    ends = closed;
+#endif
 #ifndef NO_SECOND_LOOK
     look();
     if
@@ -225,13 +335,16 @@ looks_again:
     :: else
     fi;
 #endif
+#ifdef READS_LATE
+    ends = closed;
+#endif
     if
-    :: expired ->
+    :: expired || ends ->
         /* `retract` */
         atomic { claimed = !asleep[me]; asleep[me] = false };
         if
         :: claimed -> claimed = false
-        :: else -> idle--; expired = false; goto from_the_start
+        :: else -> idle--; expired = false; goto after_nothing
         fi
     :: else -> skip;
 end_asleep:
@@ -248,19 +361,19 @@ end_asleep:
 searches_again:
     look();
     if
-    :: found || expired ->
+    :: found || expired || ends ->
         searching = false;
         atomic {
             idle--;
             if
-            :: searches == 1 && (owed || owes || expired && !found) ->
+            :: searches == 1 && (owed || owes || (expired || ends) && !found) ->
 #ifdef ONE_LINK
                 owed = false;
 #else
                 owed = (owed || owes);
 #endif
                 sends = true
-            :: searches == 1 && !(owed || owes || expired && !found) -> end_search(); sends = false
+            :: searches == 1 && !(owed || owes || (expired || ends) && !found) -> end_search(); sends = false
             :: searches > 1 ->
                 searches--;
                 if
@@ -282,21 +395,48 @@ searches_again:
         fi;
         if
         :: found -> goto runs
-        :: else -> goto from_the_start
+        :: else -> goto after_nothing
         fi
     :: else -> goto signs
     fi;
 
 runs:
-    atomic { taken++; found = false; expired = false };
+    atomic {
+        found = false;
+        expired = false;
+        ends = false;
+#ifdef PINNED
+        if
+        :: mine -> mine = false
+        :: else -> taken++
+        fi
+#else
+        taken++
+#endif
+    };
+#ifndef CLOSES
 end_in_a_task:
-    taken == TASKS;
+    taken == SHARED;
+#endif
+    goto from_the_start;
+
+after_nothing:
+#ifdef CLOSES
+    if
+    :: !ends -> goto from_the_start
+    :: else
+    fi
+#else
     goto from_the_start
+#endif
 }
 
 proctype caller(byte work) {
     byte chosen = NONE, target = NONE;
     bool again, sends, one = true;
+#ifdef BATCH
+    bool woken;
+#endif
 #ifndef FIXED
     if
     :: request() /* for nothing */
@@ -305,7 +445,17 @@ proctype caller(byte work) {
 #endif
     do
     :: work > 0 ->
-        atomic { work--; tasks[1 - (work & 1)]++ };
+#ifdef PINNED
+        atomic {
+            work--;
+            if
+            :: work == 0 -> target = PINNED; pinned = true
+            :: else -> tasks[QUEUE]++
+            fi
+        };
+#else
+        atomic { work--; tasks[QUEUE]++ };
+#endif
 #ifdef ANY_WAY
         if
         :: work > 0
@@ -329,17 +479,12 @@ proctype caller(byte work) {
             if
             :: atomic { idle == 0 -> skip }
             :: atomic { idle > 0 -> skip };
-                if
-                :: atomic { !asleep[target] -> skip }; request()
-                :: atomic { asleep[target] -> skip };
-                    searches++;
-                    if
-                    :: atomic { !asleep[target] -> skip }; send()
-                    :: atomic { asleep[target] -> asleep[target] = false }; token[target] = true
-                    fi
-                fi
+                claim(target)
             fi
         :: target == NONE && one -> request()
+#ifdef CLOSES
+        :: target == NONE && one && work == 0 -> skip
+#endif
         :: target == NONE && !one ->
             /* `wake` */
             if
@@ -350,7 +495,26 @@ proctype caller(byte work) {
         target = NONE;
         one = true
     :: else -> break
-    od
+    od;
+#ifdef CLOSES
+    closed = true;
+#ifndef WAKES_NOBODY
+    if
+    :: atomic { idle == 0 -> skip }
+    :: atomic { idle > 0 -> skip };
+        target = 0;
+        do
+        :: target < NONE ->
+            if
+            :: atomic { !asleep[target] -> skip }
+            :: atomic { asleep[target] -> skip }; claim(target)
+            fi;
+            target++
+        :: else -> break
+        od
+    fi
+#endif
+#endif
 }
 
 active proctype the_words() {
@@ -360,22 +524,29 @@ end:
     }
 }
 
-/* In a final state, all tasks have run and all workers sleep. */
+/* In a final state, all tasks have run, and all workers sleep or have ended. */
 active proctype at_rest() {
     timeout;
-    assert(no_task && taken == TASKS);
-    assert(idle == 3 && searches == 0 && !owed && asleep[0] && asleep[1] && asleep[2])
+    assert(no_task && taken == SHARED);
+#ifdef CLOSES
+    assert(idle == 0 && searches == 0 && !asleep[0] && !asleep[1] && !asleep[2]);
+#else
+    assert(idle == WORKERS && searches == 0 && !owed && asleep[0] && asleep[1] && (asleep[2] || WORKERS == 2))
+#endif
 }
 
 init {
     atomic {
         /* No worker, or one of the three, has a deadline. */
         if
-        :: run worker(0, false); run worker(1, false); run worker(2, false)
+        :: WORKERS == 3 -> run worker(0, false); run worker(1, false); run worker(2, false)
+        :: WORKERS == 2 -> run worker(0, false); run worker(1, false)
 #ifndef FIXED
-        :: run worker(0, true); run worker(1, false); run worker(2, false)
-        :: run worker(0, false); run worker(1, true); run worker(2, false)
-        :: run worker(0, false); run worker(1, false); run worker(2, true)
+        :: WORKERS == 2 -> run worker(0, true); run worker(1, false)
+        :: WORKERS == 2 -> run worker(0, false); run worker(1, true)
+        :: WORKERS == 3 -> run worker(0, true); run worker(1, false); run worker(2, false)
+        :: WORKERS == 3 -> run worker(0, false); run worker(1, true); run worker(2, false)
+        :: WORKERS == 3 -> run worker(0, false); run worker(1, false); run worker(2, true)
 #endif
         fi;
         if
