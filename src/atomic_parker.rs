@@ -140,10 +140,10 @@ impl<W> AtomicParker<W> {
         &self.wait
     }
 
-    /// Takes the token. The caller expects it to be there, so this goes without the first load of `try_park`.
+    /// As `try_park`, where no other thread parks. The caller expects the token to be there, so this goes without the first load.
     #[inline]
-    pub(crate) fn take(&self) -> bool {
-        self.state.take()
+    pub(crate) fn take_alone(&self) -> bool {
+        self.state.take_alone()
     }
 }
 

@@ -28,8 +28,10 @@ use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
 use atomic_parker::{block_on, AtomicParker, ParkState, Parker, Unparker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::thread;
+use std::cell::RefCell;
 use std::io::Write;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -188,6 +190,32 @@ impl<W: Wait> Wait for PanicInWake<W> {
     }
 }
 
+std::thread_local! {
+    static WITHIN: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+/// Calls `WITHIN` in the first wait.
+struct CallsWithin<W>(W);
+
+impl<W: Slow> Slow for CallsWithin<W> {
+    fn new() -> Self {
+        CallsWithin(W::new())
+    }
+}
+
+impl<W: Wait> Wait for CallsWithin<W> {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        if let Some(call) = WITHIN.take() {
+            call();
+        }
+        self.0.wait(sleeper);
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        self.0.wake(key);
+    }
+}
+
 /// Runs a model over all interleavings, or over all with at most `preemptions`.
 fn explore(name: &str, preemptions: Option<usize>, model: fn()) {
     let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -238,6 +266,7 @@ check! {
     owner_dropped on Condvar, Futex, ParkingLot, Spurious, Sticky;
     panicking_wait on Condvar, Futex, ParkingLot, Spurious, Sticky;
     panicking_wake on Spurious, Sticky;
+    park_within_wait on Condvar, Futex, ParkingLot, Spurious, Sticky;
     two_parkers_share on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     panicking_wait_of_one_sleeper on Spurious <= 4, Sticky <= 4;
 }
@@ -637,6 +666,23 @@ fn panicking_wait_of_one_sleeper<W: Slow>() {
     sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
     assert!(parker.try_park());
     assert_eq!(parker.state(), ParkState::Empty);
+}
+
+/// A slow path that parks within its `wait`, on the same parker, loses neither a token nor a wake.
+fn park_within_wait<W: Slow>() {
+    let (parker, unparker) = pair::<CallsWithin<W>>();
+    let parker = Rc::new(parker);
+    let within = parker.clone();
+    WITHIN.set(Some(Box::new(move || {
+        if within.park_timeout(Duration::ZERO) {
+            within.unpark();
+        }
+    })));
+    let other = thread::spawn(move || assert!(unparker.unpark()));
+    parker.park();
+    other.join().unwrap();
+    assert_eq!(parker.state(), ParkState::Empty);
+    WITHIN.take(); // or the parker would outlive the model
 }
 
 /// Two parkers on one slow path: a wake for one parker reaches its own sleeper.

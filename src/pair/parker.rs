@@ -243,7 +243,7 @@ impl<W: Wait> Parker<W> {
     /// ```
     #[inline]
     pub fn park(&self) {
-        if !self.inner().take() {
+        if !self.inner().take_alone() {
             self.sleep_untimed();
         }
     }
@@ -265,7 +265,7 @@ impl<W: Wait> Parker<W> {
     /// ```
     #[inline]
     pub fn park_timeout(&self, timeout: Duration) -> bool {
-        self.inner().take() || self.sleep_until(sync::deadline_after(timeout))
+        self.inner().take_alone() || self.sleep_until(sync::deadline_after(timeout))
     }
 
     /// Sleeps until the token is there, but not past `deadline`; returns whether it took the token.
@@ -282,7 +282,7 @@ impl<W: Wait> Parker<W> {
     /// ```
     #[inline]
     pub fn park_deadline(&self, deadline: Instant) -> bool {
-        self.inner().take() || self.sleep_until(Some(deadline))
+        self.inner().take_alone() || self.sleep_until(Some(deadline))
     }
 
     #[cold]

@@ -429,3 +429,26 @@ fn keys_tell_parkers_apart() {
     let panic = catch_unwind(|| AtomicParker::with_wait(Outer).park()).unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"all hold"));
 }
+
+/// An event loop may run code that parks on the parker that sleeps in it.
+#[test]
+fn a_park_within_wait_keeps_the_sleeper() {
+    struct ParksWithin;
+
+    thread_local! {
+        static PARKER: Parker<ParksWithin> = Parker::with_wait(ParksWithin);
+    }
+
+    impl Wait for ParksWithin {
+        fn wait(&self, _: &Sleeper<'_>) {
+            PARKER.with(|parker| {
+                assert!(!parker.park_timeout(Duration::ZERO));
+                assert_eq!(parker.unparker().notify(), ParkState::Parked);
+            });
+        }
+
+        fn wake(&self, _: Key<'_>) {}
+    }
+
+    PARKER.with(Parker::park);
+}

@@ -6,6 +6,8 @@ mutant "an unpark that finds the token does not write" state.rs \
 by_store='.map(|_| self.0.store(EMPTY, Ordering::Relaxed)).ok_or(())'
 mutant "take by load and store" state.rs \
     "s/\.compare_exchange(NOTIFIED, EMPTY, .*)$/.load(Ordering::Acquire).checked_sub(NOTIFIED)$by_store/"
+mutant "a park within wait forgets the sleeper" state.rs 's/PARKED => self.leave(true)/PARKED => false/'
+mutant "a park within wait loses a token" state.rs 's/PARKED => self.leave(true)/PARKED => { self.leave(true); false }/'
 mutant "sleeps although the token has come" state.rs \
     's/if parked != Err(NOTIFIED) {/if parked != Err(NOTIFIED) || true {/'
 mutant "leave never puts PARKED back" state.rs \
