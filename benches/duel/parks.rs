@@ -10,6 +10,7 @@ use atomic_parker_benches::rows::Kind;
 use atomic_parker_benches::runner::shuffled;
 use atomic_parker_benches::stats::median;
 use atomic_parker_benches::usage::thread_cpu;
+use crossbeam_utils::CachePadded;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -60,6 +61,8 @@ impl Erased {
     pub fn new<C: Contender>() -> Self {
         let pair = || -> (WaitSide, SignalSide) {
             let (parker, unparker) = C::pair();
+            // On cache lines of their own: both boxes come from one thread, so they may lie side by side.
+            let (parker, unparker) = (CachePadded::new(parker), CachePadded::new(unparker));
             (Box::new(move || C::wait(&parker)), Box::new(move || C::signal(&unparker)))
         };
         Self { name: C::NAME, kind: C::KIND, pair }
