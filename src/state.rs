@@ -6,7 +6,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`notify`](State::notify) | NOTIFIED | NOTIFIED, then a wake | NOTIFIED | an `unpark` |
 //! | [`take`](State::take) | no change | no change | EMPTY, token taken | a park, a `try_park` |
-//! | [`take_alone`](State::take_alone) | no change | no change, but EMPTY for a moment | EMPTY, token taken | a park of a thread that parks alone |
+//! | [`take_alone`](State::take_alone) | no change | EMPTY for a moment, then `leave` | EMPTY, token taken | a park of a thread that parks alone |
 //! | [`take_or_park`](State::take_or_park) | PARKED | no change | EMPTY, token taken | a thread about to sleep |
 //! | [`leave`](State::leave), no other sleeper | no change | EMPTY | EMPTY, token taken | a sleeper that leaves |
 //! | [`leave`](State::leave), others sleep | PARKED | no change | PARKED, token taken | a sleeper that leaves |
@@ -25,7 +25,8 @@
 //!    others sleep, under the lock that every sleeper passes, so no new sleeper comes between the count and the store. If the
 //!    slow path cannot count them, the leaving sleeper wakes another one.
 //!
-//! `take_alone` breaks it for a moment, if its own thread is the sleeper: a slow path that parks within its `wait`.
+//! `take_alone` breaks it for a moment, if its own thread is the sleeper: a slow path that parks within its `wait`. A token that
+//! comes in that moment brings no wake, and the inner park takes it.
 //!
 //! A stale PARKED costs one needless wake. With a stale EMPTY, a thread would sleep for ever.
 //!

@@ -63,11 +63,12 @@ idle() {
     fails idle -DTASKS=2 -DNO_OWED
     fails idle -DTASKS=2 -DFORGETS
     fails idle -DTASKS=2 -DFORGETS_OWED
-    fails idle -DONE_LINK
-    fails idle -DOWES_NOTHING
     holds idle -DANY_WAY -DANY_ORDER
     fails idle -DANY_WAY -DANY_ORDER -DFAILS_QUIETLY
     fails idle -DANY_WAY -DANY_ORDER -DLEAVES_OTHERS_ALONE
+    fails idle -DANY_WAY -DANY_ORDER -DONE_LINK
+    fails idle -DANY_WAY -DANY_ORDER -DOWES_NOTHING
+    holds idle -DONE_WAY -DANY_ORDER
     fails idle -DONE_WAY -DANY_ORDER -DOWES_ONE
 }
 
@@ -77,6 +78,7 @@ more_idle() {
     holds idle -DBATCH
     fails idle -DBATCH -DKEEPS_QUIET
     holds idle -DWORKERS=2 -DTASKS=2 -DCALLERS=2 -DANY_ORDER
+    fails idle -DWORKERS=2 -DTASKS=2 -DCALLERS=2 -DANY_ORDER -DNO_OWED
     holds idle -DWORKERS=2 -DTASKS=2 -DCLOSES -DBATCH
     fails idle -DWORKERS=2 -DTASKS=2 -DCLOSES -DBATCH -DREADS_LATE
     fails idle -DWORKERS=2 -DTASKS=2 -DCLOSES -DBATCH -DWAKES_NOBODY

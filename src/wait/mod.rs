@@ -65,6 +65,11 @@ use std::time::{Duration, Instant};
 /// an `AtomicParker` calls `wake` once more, so that another sleeper, if there is one, checks the token. This is
 /// correct, and costs a `wake`. A [`Parker`](crate::Parker) never has more than one sleeper, and does not need this.
 ///
+/// # Parks within `wait`
+///
+/// `wait` may take the token itself, by a park on the same [`Parker`](crate::Parker) that does not sleep, such as one with a timeout
+/// of zero. Then it must return, or set the token again before it sleeps, as no wake may follow that token.
+///
 /// # Panics
 ///
 /// If `wait` panics, the panic reaches the caller of the park, the token is not taken, and the parker stays usable.

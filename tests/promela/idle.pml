@@ -1,7 +1,7 @@
 /*
- * The words of src/idle/word.rs with three workers, and two or three tasks that wait for each other.
+ * The words of src/idle/word.rs with two or three workers, and two or three tasks that wait for each other.
  *
- *   tests/promela.sh idle
+ *   tests/promela.sh idle more_idle
  *
  * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a look at a
  * queue, or a step of a parker, which is its token here. Spin goes through all orders of these steps, without weak
@@ -10,9 +10,9 @@
  * A task does not end until all are taken. So a worker that sleeps while a task waits is a hang.
  *
  * Claims: no worker sleeps at the end while a task waits. OWED and AGAIN are set only while a search is counted. In a final
- * state, all workers are counted as idle, and no search is counted.
+ * state, all workers are counted as idle (with -DCLOSES: none), and no search is counted.
  *
- * A call of `find` looks at two queues, one after the other. Without more, one caller may announce something that is not there,
+ * A call of `find` looks at two queues, one after the other. Without options, the caller may announce something that is not there,
  * and then announces the tasks by `wake_one`; one worker, or none, has a deadline; and each worker looks in an order of its own.
  *
  * -DTASKS=2: two tasks. -DWORKERS=2: two workers. -DCALLERS=2 or 3: concurrent callers (too large to finish with three workers).
@@ -49,7 +49,7 @@
 #ifdef BATCH
 #define QUEUE 0
 #else
-#define QUEUE (1 - (work & 1))
+#define QUEUE ((work + from) & 1)
 #endif
 
 /* The head: idle, searching, OWED, AGAIN; and the bits. */
@@ -431,7 +431,8 @@ after_nothing:
 #endif
 }
 
-proctype caller(byte work) {
+/* Pushes its last task into the queue `from`, the one before into the other, and so on. */
+proctype caller(byte work; byte from) {
     byte chosen = NONE, target = NONE;
     bool again, sends, one = true;
 #ifdef BATCH
@@ -550,9 +551,9 @@ init {
 #endif
         fi;
         if
-        :: CALLERS == 1 -> run caller(TASKS)
-        :: CALLERS == 2 -> run caller(1); run caller(TASKS - 1)
-        :: CALLERS == 3 -> run caller(1); run caller(1); run caller(TASKS - 2)
+        :: CALLERS == 1 -> run caller(TASKS, 1)
+        :: CALLERS == 2 -> run caller(1, 0); run caller(TASKS - 1, 1)
+        :: CALLERS == 3 -> run caller(1, 0); run caller(1, 1); run caller(TASKS - 2, 0)
         fi
     }
 }
