@@ -75,6 +75,7 @@ idle() {
 more_idle() {
     holds idle -DPINNED=1
     fails idle -DPINNED=1 -DBARE_UNPARK
+    holds idle -DWORKERS=2 -DTASKS=2 -DPINNED=1
     holds idle -DBATCH
     fails idle -DBATCH -DKEEPS_QUIET
     holds idle -DWORKERS=2 -DTASKS=2 -DCALLERS=2 -DANY_ORDER
@@ -87,7 +88,12 @@ more_idle() {
 [ $# -gt 0 ] || set -- byte idle more_idle
 searches=()
 for model; do
-    (mkdir "$model" && cd "$model" && "$model" && exit $status) &
+    (
+        mkdir "$model"
+        cd "$model"
+        "$model"
+        exit $status
+    ) &
     searches+=($!)
 done
 for search in "${searches[@]}"; do wait "$search" || status=1; done

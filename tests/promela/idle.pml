@@ -19,10 +19,10 @@
  * -DANY_ORDER: the order may differ from look to look.
  * -DANY_WAY: each task but the last is announced by `wake_one`, `wake` or `wake_worker`, without deadlines.
  * -DONE_WAY: `wake_worker(1)`, `wake`, `wake_worker(1)`.
- * -DPINNED=1: the last task is for worker 1 alone, which looks for it first, and the others do not wait for it. Without deadlines.
+ * -DPINNED=1: the last task is for worker 1 alone, which looks for it first, and the others do not wait for it.
  * -DBATCH: a look at the first queue moves all other tasks of it to the second, and then announces them.
  * -DCLOSES: the set is closed at the end, perhaps without an announcement of the last task. No task waits for another one,
- * and all workers must end. With three workers, BATCH and CLOSES are without deadlines.
+ * and all workers must end. With three workers, PINNED, BATCH and CLOSES are without deadlines.
  *
  * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED, -DFORGETS, -DFORGETS_OWED, -DFAILS_QUIETLY,
  * -DLEAVES_OTHERS_ALONE, -DOWES_ONE, -DOWES_NOTHING; -DBARE_UNPARK with PINNED, -DKEEPS_QUIET with BATCH, -DREADS_LATE and
@@ -38,7 +38,7 @@
 #ifndef CALLERS
 #define CALLERS 1
 #endif
-#if defined(ANY_WAY) || defined(ONE_WAY) || defined(PINNED) || (defined(BATCH) || defined(CLOSES)) && WORKERS == 3
+#if defined(ANY_WAY) || defined(ONE_WAY) || (defined(PINNED) || defined(BATCH) || defined(CLOSES)) && WORKERS == 3
 #define FIXED /* no deadline, and no announcement for nothing */
 #endif
 #ifdef PINNED
@@ -537,19 +537,24 @@ active proctype at_rest() {
 }
 
 init {
+    byte with_deadline = NONE;
     atomic {
-        /* No worker, or one of the three, has a deadline. */
+        /* No worker, or one of them, has a deadline. */
         if
-        :: WORKERS == 3 -> run worker(0, false); run worker(1, false); run worker(2, false)
-        :: WORKERS == 2 -> run worker(0, false); run worker(1, false)
+        :: true
 #ifndef FIXED
-        :: WORKERS == 2 -> run worker(0, true); run worker(1, false)
-        :: WORKERS == 2 -> run worker(0, false); run worker(1, true)
-        :: WORKERS == 3 -> run worker(0, true); run worker(1, false); run worker(2, false)
-        :: WORKERS == 3 -> run worker(0, false); run worker(1, true); run worker(2, false)
-        :: WORKERS == 3 -> run worker(0, false); run worker(1, false); run worker(2, true)
+        :: with_deadline = 0
+        :: with_deadline = 1
+        :: WORKERS == 3 -> with_deadline = 2
 #endif
         fi;
+        run worker(0, with_deadline == 0);
+        run worker(1, with_deadline == 1);
+        if
+        :: WORKERS == 3 -> run worker(2, with_deadline == 2)
+        :: else
+        fi;
+        with_deadline = NONE;
         if
         :: CALLERS == 1 -> run caller(TASKS, 1)
         :: CALLERS == 2 -> run caller(1, 0); run caller(TASKS - 1, 1)
