@@ -117,7 +117,7 @@ impl State {
 
     /// As [`take`](State::take), where no other thread parks.
     ///
-    /// A swap: on some processors, an unpark and a park take 5 % less time than with an exchange.
+    /// A swap, as an exchange takes longer on some processors.
     #[inline]
     pub(crate) fn take_alone(&self) -> bool {
         // Acquire: pairs with the Release of `notify`.

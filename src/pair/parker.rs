@@ -356,7 +356,7 @@ impl<W: Wait> Parker<W> {
 
     /// Sets the token from the owner's side; returns whether it is new. See [`AtomicParker::unpark`].
     ///
-    /// Lock-free and without a system call: the owner is awake.
+    /// Lock-free and without a system call, as the owner is awake; but within [`Wait::wait`] it may call [`Wait::wake`].
     ///
     /// # Examples
     ///

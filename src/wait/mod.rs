@@ -68,7 +68,8 @@ use std::time::{Duration, Instant};
 /// # Parks within `wait`
 ///
 /// `wait` may take the token itself, by a park on the same [`Parker`](crate::Parker) that does not sleep, such as one with a timeout
-/// of zero. Then it must return, or set the token again before it sleeps, as no wake may follow that token.
+/// of zero. Then it must return, or set the token again before it sleeps, as no wake may follow that token. Its `unpark` may call
+/// `wake`, so not under a mutex that `wake` locks.
 ///
 /// # Panics
 ///
