@@ -19,7 +19,7 @@ fn spawn<C: Contender>(
         let (sender, receiver) = mpsc::channel();
         let run = run.clone();
         let thread = thread::spawn(move || {
-            let (parker, unparker) = C::pair();
+            let (parker, unparker) = C::pair_anywhere();
             sender.send(unparker).expect("the receiver waits");
             run(number, parker);
         });
@@ -52,7 +52,7 @@ pub fn ring<C: Contender>() -> f64 {
 
 /// One thread wakes all others and waits for them: the time of a round.
 pub fn fan_out<C: Contender>() -> f64 {
-    let (parker, unparker) = C::pair();
+    let (parker, unparker) = C::pair_anywhere();
     let to_do = Arc::new(AtomicUsize::new(THREADS));
     // In a mutex, as a contender's unparker may not be `Sync`.
     let unparker_of_main = Arc::new(Mutex::new(unparker));

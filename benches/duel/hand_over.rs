@@ -14,7 +14,7 @@ pub fn nanos_each(time: Duration, count: u32) -> f64 {
 pub fn token<C: Contender>() -> f64 {
     const COUNT: u32 = 200_000;
     // Not for each operation: `black_box` stores its argument, and the next locked instruction would wait for it.
-    let (parker, unparker) = black_box(C::pair());
+    let (parker, unparker) = black_box(C::pair_anywhere());
     let start = Instant::now();
     for _ in 0..COUNT {
         C::unpark(&unparker);
@@ -27,7 +27,7 @@ pub fn token<C: Contender>() -> f64 {
 pub fn round_trip<C: Contender>(place: Place, count: u32) -> f64 {
     let warm_up = count / 10;
     let time = place.run(
-        C::pair,
+        C::pair_anywhere,
         |parker, peer| {
             let round_trip = || {
                 C::signal(&peer);

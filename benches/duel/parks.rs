@@ -60,7 +60,7 @@ type SignalSide = Box<dyn Fn() + Send>;
 impl Erased {
     pub fn new<C: Contender>() -> Self {
         let pair = || -> (WaitSide, SignalSide) {
-            let (parker, unparker) = C::pair();
+            let (parker, unparker) = C::pair_anywhere();
             // On cache lines of their own: both boxes come from one thread, so they may lie side by side.
             let (parker, unparker) = (CachePadded::new(parker), CachePadded::new(unparker));
             (Box::new(move || C::wait(&parker)), Box::new(move || C::signal(&unparker)))

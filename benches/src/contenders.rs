@@ -6,6 +6,7 @@
 
 use crate::rows::Kind;
 use atomic_parker::{wait, Spin};
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::Waker;
@@ -22,6 +23,15 @@ pub trait Contender: 'static {
 
     /// A new pair. Must be called on the thread that will park: the token of `std` belongs to the thread.
     fn pair() -> (Self::Parker, Self::Unparker);
+
+    /// As [`pair`](Contender::pair), at a random place in memory. The place can change a result by some per cent, so each slice has
+    /// another one.
+    fn pair_anywhere() -> (Self::Parker, Self::Unparker) {
+        let before: Vec<u8> = black_box(Vec::with_capacity(fastrand::usize(..8192)));
+        let pair = Self::pair();
+        drop(before);
+        pair
+    }
 
     /// The contender's own park: sleeps until the token is set. `std`'s may return without a token.
     fn park(parker: &Self::Parker);
