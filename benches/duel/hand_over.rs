@@ -23,13 +23,20 @@ pub fn token<C: Contender>() -> f64 {
     nanos_each(start.elapsed(), COUNT)
 }
 
-/// The time of a round trip, after a warm-up.
-pub fn round_trip<C: Contender>(place: Place, count: u32) -> f64 {
+/// The time of a round trip, after a warm-up. Each side is busy for `work` before it hands over.
+pub fn round_trip<C: Contender>(place: Place, count: u32, work: Duration) -> f64 {
+    let work = || {
+        if !work.is_zero() {
+            let start = Instant::now();
+            while start.elapsed() < work {}
+        }
+    };
     let warm_up = count / 10;
     let time = place.run(
         C::pair_anywhere,
         |parker, peer| {
             let round_trip = || {
+                work();
                 C::signal(&peer);
                 C::wait(&parker);
             };
@@ -41,6 +48,7 @@ pub fn round_trip<C: Contender>(place: Place, count: u32) -> f64 {
         |parker, peer| {
             for _ in 0..warm_up + count {
                 C::wait(&parker);
+                work();
                 C::signal(&peer);
             }
         },

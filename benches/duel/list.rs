@@ -50,7 +50,7 @@ fn round_trips(name: &str, place: Place, slices: usize, goals: &[Goal], parallel
         name,
         rows,
         slices,
-        move || turns!(parallel, C => Box::new(move || vec![round_trip::<C>(place, count)])),
+        move || turns!(parallel, C => Box::new(move || vec![round_trip::<C>(place, count, Duration::ZERO)])),
     )
 }
 
@@ -113,6 +113,14 @@ fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
 
 fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
     all.push(round_trips("round trip, two cores", place, 12, &PARALLEL, true));
+    let name = "round trip, two cores, 1 µs of work on each side";
+    let rows = vec![row(name, 0, &[floor(1.3)]).in_chart()];
+    all.push(each_in_turn(
+        name,
+        rows,
+        12,
+        move || turns!(true, C => Box::new(move || vec![round_trip::<C>(place, 2_000, Duration::from_micros(1))])),
+    ));
     gap(place, 0.5, false, all);
     for micros in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0] {
         gap(place, micros, false, all);
@@ -152,7 +160,9 @@ fn on_one_core(place: Place, all: &mut Vec<Scenario>) {
     let name = "round trip, one core, two busy threads";
     let rows = vec![row(name, 0, &[peers(1.05)]).in_chart()];
     all.push(each_in_turn(name, rows, 48, move || {
-        turns!(false, C => Box::new(move || beside_busy_threads(place, 2, || vec![round_trip::<C>(place, 400)])))
+        turns!(false, C => Box::new(move || {
+            beside_busy_threads(place, 2, || vec![round_trip::<C>(place, 400, Duration::ZERO)])
+        }))
     }));
 }
 

@@ -6,7 +6,7 @@
 //! the time ran out.
 //!
 //! Costs are in sleeps: 1 is to sleep at once, always. A sleep costs `S`, which is 4 µs. To learn from a sleep costs a
-//! look at the clock on cold caches, `LEARN`, if the wait was longer than 100 µs. Two columns are not recordings but two
+//! look at the clock on cold caches, `LEARN`, if the wait was longer than 100 µs. Three columns are not recordings but two
 //! policies that play against each other, as the waits of each depend on what the other one does.
 
 #[allow(dead_code)]
@@ -33,7 +33,7 @@ impl Spin {
 const S: u32 = 4_000;
 const LEARN: u32 = 1_000;
 const REPEATS: u64 = 10;
-/// A thread that was asleep runs on so much later, in the two columns that are played.
+/// A thread that was asleep runs on so much later, in the three columns that are played.
 const WAKE_UP: u32 = 20_000;
 
 #[derive(Clone, Copy)]
@@ -120,7 +120,7 @@ fn pair(work: impl Fn(u32) -> u32) -> f64 {
     for seed in 0..20 {
         let mut both = [Player::new(seed), Player::new(seed + 100)];
         let mut asleep = [true; 2];
-        for round in 0..1_000 {
+        for round in 0..10_000 {
             let (this, other) = (round as usize % 2, 1 - round as usize % 2);
             let came = work(round) + if asleep[other] { WAKE_UP } else { 0 };
             asleep[this] = both[this].wait(Wait::Came(came));
@@ -146,8 +146,11 @@ fn main() {
             row.1.push((file.file_stem().unwrap().to_string_lossy().into_owned(), format!("{cost:.2}")));
         }
     }
-    let played =
-        [("pair", pair(|_| 300)), ("pair with pauses", pair(|round| if round % 100 == 0 { 1_000_000 } else { 300 }))];
+    let played = [
+        ("pair", pair(|_| 300)),
+        ("pair with pauses", pair(|round| if round % 100 == 0 { 1_000_000 } else { 300 })),
+        ("pair with interruptions", pair(|round| if round % 100 == 0 { 15_000 } else { 1_500 })),
+    ];
     for (name, cost) in played {
         for (row, cell) in rows.iter_mut().zip([&format!("{cost:.2}"), "–", "–"]) {
             row.1.push((name.into(), cell.into()));

@@ -107,7 +107,7 @@ impl<W> Parker<W> {
 
     /// As [`with_spin`](Parker::with_spin), but keeps what was learned if the choice stays the same.
     pub(crate) fn set_spin(&self, spin: Spin) {
-        if self.policy.get().spin() != spin {
+        if self.policy.get().spin != spin {
             self.policy.set(Self::policy(spin, &self.shared));
         }
     }

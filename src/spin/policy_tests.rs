@@ -321,7 +321,24 @@ fn credit_is_what_successful_spins_have_saved() {
 }
 
 #[test]
-fn exploring_spends_savings_and_sleeps_add_to_them() {
+fn interruptions_do_not_part_two_that_hand_over() {
+    const WAKE_UP: u32 = 20_000;
+    for seed in 0..100 {
+        let mut both = [Run::adaptive(seed), Run::adaptive(seed + 100)];
+        let mut asleep = [true, true];
+        let mut sleeps = 0;
+        for round in 0..20_000 {
+            let (this, other) = (round % 2, 1 - round % 2);
+            let work = if round % 100 == 99 { 15_000 } else { 1_500 };
+            asleep[this] = both[this].wait(Some(work + if asleep[other] { WAKE_UP } else { 0 })).1;
+            sleeps += u32::from(asleep[this]);
+        }
+        assert!(sleeps < 500, "{sleeps}, seed {seed}");
+    }
+}
+
+#[test]
+fn exploring_spends_savings_and_other_waits_add_to_them() {
     let mut policy = Policy::new(Spin::adaptive(), 1);
     policy.step(0, End::Came(20_000));
     policy.step(20_000, End::Found);
@@ -333,6 +350,18 @@ fn exploring_spends_savings_and_sleeps_add_to_them() {
         assert_eq!(policy.savings, before + (1 + u32::from(policy.skip)) * (S / SAVED_PART));
     }
     let before = policy.savings;
+    policy.step(S / 4, End::Found);
+    assert_eq!(policy.savings, before + (S - S / 4) / SPARED_PART);
+}
+
+#[test]
+fn a_short_wait_that_was_explored_spends_nothing() {
+    let mut policy = Policy::new(Spin::adaptive(), 1);
+    policy.step(0, End::Came(20_000));
+    policy.step(20_000, End::Found);
+    let savings = policy.savings;
     policy.step(S, End::Found);
-    assert_eq!(policy.savings, before);
+    assert_eq!((policy.explores, policy.savings), (true, savings));
+    policy.step(S + 1, End::Found);
+    assert_eq!((policy.explores, policy.savings), (true, savings - S - 1));
 }

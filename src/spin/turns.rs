@@ -77,7 +77,7 @@ pub(crate) fn spin(
     let start = sync::now();
     let left = deadline.map_or(u32::MAX, |deadline| nanos(deadline.saturating_duration_since(start)));
     let budget = budget.saturating_sub(before).min(left);
-    let asks = policy.spin().is_adaptive() && budget > INTERRUPTED;
+    let asks = policy.spin.is_adaptive() && budget > INTERRUPTED;
     let mut long = None;
     let (mut last, mut round) = (0, 0);
     let mut pause = 1;
@@ -85,7 +85,7 @@ pub(crate) fn spin(
         if last >= LONG && long.is_none() {
             let now = sync::clock_micros();
             // A pinned thread asks again now and then.
-            let most = if policy.spin().is_adaptive() { cpus(now % 64 == 0).max(2) - 1 } else { u32::MAX };
+            let most = if policy.spin.is_adaptive() { cpus(now % 64 == 0).max(2) - 1 } else { u32::MAX };
             long = LONG_SPINS.begin(number, now, now.wrapping_add((budget - last) / 1_000 + 1), most);
             if long.is_none() {
                 break;
