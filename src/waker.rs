@@ -3,16 +3,22 @@
 //!
 //! `Waker::will_wake` compares two pointers, that to the data and that to the table. The compiler may give each code
 //! unit, and each crate, a table of its own for one generic type; std's `Waker::from(Arc<impl Wake>)` has that fault.
-//! Rust has no generic `static`. So the first table that is asked for with a type is kept in [`TABLES`] under the type's
+//! Rust has no generic `static`. So the first table that is asked for with a type is kept in [`TABLES`], with the type's
 //! [`TypeId`], and every waker of that type gets this one, clones included.
 //!
-//! `wake` and `drop` go through the table only, so they never look anything up. A new waker and a clone compare the
-//! `TypeId`s of a slot or two.
+//! `wake` and `drop` go through the table only, so they never look anything up. A new waker and a clone compare a pointer or
+//! two. That takes no lock: a child of `fork`, where the lock's owner may not exist, makes wakers too.
+//!
+//! # Orderings
+//!
+//! A place is filled with Release, and read with Acquire, so what it points to is read as it was written.
 
 #![allow(unsafe_code)]
 
 use std::any::TypeId;
-use std::sync::{Arc, OnceLock};
+use std::ptr::{self, null_mut};
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::Arc;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 /// What a waker of this crate wakes.
@@ -39,18 +45,27 @@ pub(crate) fn from_arc<T: Target + Send>(target: Arc<T>) -> Waker {
 
 /// A way to hold a target, and the functions for that.
 trait Held: 'static {
-    const TABLE: &'static RawWakerVTable;
+    const TABLE: &'static Table;
+}
+
+/// The functions of a waker, and for which type they are.
+struct Table {
+    id: fn() -> TypeId,
+    functions: RawWakerVTable,
 }
 
 struct Borrowed<T: 'static>(&'static T);
 struct Counted<T>(Arc<T>);
 
 fn raw_waker<H: Held>(data: *const ()) -> RawWaker {
-    RawWaker::new(data, TABLES.find_or_add(TypeId::of::<H>(), H::TABLE))
+    RawWaker::new(data, &TABLES.find_or_add(H::TABLE).functions)
 }
 
 impl<T: Target> Held for Borrowed<T> {
-    const TABLE: &'static RawWakerVTable = &RawWakerVTable::new(raw_waker::<Self>, Self::wake, Self::wake, |_| {});
+    const TABLE: &'static Table = &Table {
+        id: TypeId::of::<Self>,
+        functions: RawWakerVTable::new(raw_waker::<Self>, Self::wake, Self::wake, |_| {}),
+    };
 }
 
 impl<T: Target> Borrowed<T> {
@@ -65,8 +80,10 @@ impl<T: Target> Borrowed<T> {
 }
 
 impl<T: Target + Send> Held for Counted<T> {
-    const TABLE: &'static RawWakerVTable =
-        &RawWakerVTable::new(Self::clone, Self::wake, Self::wake_by_ref, Self::release);
+    const TABLE: &'static Table = &Table {
+        id: TypeId::of::<Self>,
+        functions: RawWakerVTable::new(Self::clone, Self::wake, Self::wake_by_ref, Self::release),
+    };
 }
 
 /// # Safety
@@ -111,23 +128,47 @@ const ROOM: usize = 8;
 
 /// Places that are filled from the front, and never emptied.
 struct Tables {
-    places: [OnceLock<(TypeId, &'static RawWakerVTable)>; ROOM],
-    more: OnceLock<Box<Tables>>,
+    /// Each is null, or comes from a `&'static Table`.
+    places: [AtomicPtr<Table>; ROOM],
+    /// Null, or a leaked box.
+    more: AtomicPtr<Tables>,
 }
 
 impl Tables {
     const fn new() -> Self {
-        Self { places: [const { OnceLock::new() }; ROOM], more: OnceLock::new() }
+        Self { places: [const { AtomicPtr::new(null_mut()) }; ROOM], more: AtomicPtr::new(null_mut()) }
     }
 
-    /// Returns the table that is kept for this type; the first call for a type keeps `own`.
-    fn find_or_add(&self, id: TypeId, own: &'static RawWakerVTable) -> &'static RawWakerVTable {
-        let mut place = self.places.iter().map(|place| place.get_or_init(|| (id, own)));
-        match place.find(|(known, _)| *known == id) {
-            Some((_, table)) => table,
-            None => self.more.get_or_init(|| Box::new(Self::new())).find_or_add(id, own),
+    /// Returns the table that is kept for the type of `own`; the first call for a type keeps its `own`.
+    fn find_or_add(&self, own: &'static Table) -> &'static Table {
+        for place in &self.places {
+            // SAFETY: It comes from a `&'static Table`, of this call or of an earlier one.
+            let kept = unsafe { &*keep(place, ptr::from_ref(own).cast_mut()) };
+            if ptr::eq(kept, own) || (kept.id)() == (own.id)() {
+                return kept;
+            }
         }
+        let mut more = self.more.load(Ordering::Acquire);
+        if more.is_null() {
+            let new = Box::into_raw(Box::new(Self::new()));
+            more = keep(&self.more, new);
+            if more != new {
+                // SAFETY: It comes from `Box::into_raw`, and no other thread has seen it.
+                drop(unsafe { Box::from_raw(new) });
+            }
+        }
+        // SAFETY: It comes from `Box::into_raw`. What is in a place is never freed, and the load of it was an Acquire.
+        unsafe { &*more }.find_or_add(own)
     }
+}
+
+/// Puts a pointer into an empty place; returns what is there now.
+fn keep<T>(place: &AtomicPtr<T>, own: *mut T) -> *mut T {
+    let kept = place.load(Ordering::Acquire);
+    if !kept.is_null() {
+        return kept;
+    }
+    place.compare_exchange(null_mut(), own, Ordering::Release, Ordering::Acquire).err().unwrap_or(own)
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
@@ -136,40 +177,44 @@ mod tests {
 
     fn nothing(_: *const ()) {}
 
-    fn table() -> &'static RawWakerVTable {
-        // Each table has its own address.
-        Box::leak(Box::new(RawWakerVTable::new(|data| RawWaker::new(data, table()), nothing, nothing, nothing)))
+    /// Each table has its own address.
+    fn table<T: 'static>() -> &'static Table {
+        let functions = RawWakerVTable::new(|_| unreachable!("it is not cloned"), nothing, nothing, nothing);
+        Box::leak(Box::new(Table { id: TypeId::of::<T>, functions }))
     }
 
     #[test]
     fn the_first_table_of_a_type_is_kept() {
         struct Type<const N: usize>;
-        macro_rules! ids {
-            ($($number:literal)*) => { [$(TypeId::of::<Type<$number>>()),*] };
+        macro_rules! tables {
+            ($($number:literal)*) => { [$(table::<Type<$number>>()),*] };
         }
-        let ids = ids!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
-        let tables = Tables::new();
-        let kept: Vec<_> = ids.iter().map(|id| (table(), id)).collect();
+        let all = || tables!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+        let (tables, kept) = (Tables::new(), all());
         for _ in 0..2 {
-            for (own, id) in &kept {
-                assert!(std::ptr::eq(tables.find_or_add(**id, own), *own));
+            for own in kept {
+                assert!(ptr::eq(tables.find_or_add(own), own));
             }
         }
-        for (own, id) in &kept {
-            assert!(std::ptr::eq(tables.find_or_add(**id, table()), *own), "a later table of the same type");
+        for (own, later) in kept.into_iter().zip(all()) {
+            assert!(ptr::eq(tables.find_or_add(later), own), "a later table of the same type");
         }
     }
 
     #[test]
     fn threads_agree_on_the_first_table() {
+        struct Type<const N: usize>;
+        let other = table::<u8>();
         for _ in 0..100 {
             let tables = Tables::new();
-            let [first, second] = std::thread::scope(|scope| {
-                [(); 2]
-                    .map(|()| scope.spawn(|| tables.find_or_add(TypeId::of::<u8>(), table())))
-                    .map(|t| t.join().unwrap())
-            });
-            assert!(std::ptr::eq(first, second));
+            // There is one place left, and then there are more.
+            tables.places[1..]
+                .iter()
+                .for_each(|place| assert!(ptr::eq(keep(place, ptr::from_ref(other).cast_mut()), other)));
+            let find = || [tables.find_or_add(table::<Type<0>>()), tables.find_or_add(table::<Type<1>>())];
+            let [first, second] =
+                std::thread::scope(|scope| [(); 2].map(|()| scope.spawn(find)).map(|thread| thread.join().unwrap()));
+            assert!((0..2).all(|number| ptr::eq(first[number], second[number])));
         }
     }
 }
