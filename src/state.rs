@@ -25,8 +25,8 @@
 //!    others sleep, under the lock that every sleeper passes, so no new sleeper comes between the count and the store. If the
 //!    slow path cannot count them, the leaving sleeper wakes another one.
 //!
-//! `take_alone` breaks it for a moment, if its own thread is the sleeper: a slow path that parks within its `wait`. A token that
-//! comes in that moment brings no wake, and the inner park takes it.
+//! A slow path that parks within its `wait` breaks it. `take_alone` does so for a moment: a token that comes then brings no wake, and
+//! the inner park takes it. An inner park that sleeps does so by its `leave`, until `wait` returns, which it must do then.
 //!
 //! A stale PARKED costs one needless wake. With a stale EMPTY, a thread would sleep for ever.
 //!

@@ -356,7 +356,8 @@ impl<W: Wait> Parker<W> {
 
     /// Sets the token from the owner's side; returns whether it is new. See [`AtomicParker::unpark`].
     ///
-    /// Lock-free and without a system call, as the owner is awake; but within [`Wait::wait`] it may call [`Wait::wake`].
+    /// Lock-free and without a system call, as the owner is awake; but within [`Wait::wait`], and in a signal handler that interrupts
+    /// a park, it may call [`Wait::wake`]. In such a handler, only on the slow path `Futex`.
     ///
     /// # Examples
     ///

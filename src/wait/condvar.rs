@@ -7,7 +7,8 @@ use std::fmt;
 /// The parkers of crossbeam and `parking` sleep like this. The mutex holds the number of sleepers. It is locked only by a thread that really goes to sleep and by a wake
 /// that found one.
 ///
-/// It does not tell [keys](Key) apart: parkers that share one in an `Arc` all wake up for each other's tokens.
+/// It does not tell [keys](Key) apart. Parkers may share one in an `Arc`, and then all wake up for each other's tokens. Shared in
+/// another way, through a `Wait` that calls a static one for example, it may wake the wrong parker, and the right one sleeps on.
 ///
 /// Not for signal handlers: `unpark` may lock the mutex, which the interrupted thread may hold.
 ///

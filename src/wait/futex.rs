@@ -15,7 +15,8 @@ use std::time::Duration;
 /// A wake wakes one sleeper. This slow path does not say whether others still sleep. So if several threads sleep on one
 /// [`AtomicParker`](crate::AtomicParker), each one that leaves wakes another, which looks at the token and sleeps on.
 ///
-/// It does not tell [keys](Key) apart: parkers that share one in an `Arc` all wake up for each other's tokens.
+/// It does not tell [keys](Key) apart. Parkers may share one in an `Arc`, and then all wake up for each other's tokens. Shared in
+/// another way, through a `Wait` that calls a static one for example, it may wake the wrong parker, and the right one sleeps on.
 ///
 /// # Signal handlers
 ///

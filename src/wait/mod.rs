@@ -69,7 +69,8 @@ use std::time::{Duration, Instant};
 ///
 /// `wait` may take the token itself, by a park on the same [`Parker`](crate::Parker) that does not sleep, such as one with a timeout
 /// of zero. Then it must return, or set the token again before it sleeps, as no wake may follow that token. Its `unpark` may call
-/// `wake`, so not under a mutex that `wake` locks.
+/// `wake`, so not under a mutex that `wake` locks. After a park that has slept, `wait` must return, whether that took a token or not:
+/// the state is no longer PARKED, so an `unpark` would send no wake.
 ///
 /// # Panics
 ///
