@@ -113,7 +113,7 @@ fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
 
 fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
     all.push(round_trips("round trip, two cores", place, 12, &PARALLEL, true));
-    let name = "round trip, two cores, 1 µs of work on each side";
+    let name = "round trip with 1 µs of work on each side, two cores";
     let rows = vec![row(name, 0, &[floor(1.3)]).in_chart()];
     all.push(each_in_turn(
         name,

@@ -3,7 +3,7 @@
 //!
 //! The recordings are in `waits/`, one file for each program, made by `benches/replay/record.sh`. A line is one wait: the
 //! number of its parker, and after how many nanoseconds the token came, or `same` if it came from the same CPU, or `out` if
-//! the time ran out.
+//! the time ran out; then `woke`, if the thread had woken a sleeper before it waited.
 //!
 //! Costs are in sleeps: 1 is to sleep at once, always. A sleep costs `S`, which is 4 µs. To learn from a sleep costs a
 //! look at the clock on cold caches, `LEARN`, if the wait was longer than 100 µs. Three columns are not recordings but two
@@ -74,7 +74,7 @@ impl Player {
     }
 
     /// Returns whether the parker slept.
-    fn wait(&mut self, wait: Wait) -> bool {
+    fn wait(&mut self, wait: Wait, has_woken: bool) -> bool {
         self.waits += 1;
         if self.policy.skips() {
             self.cost += u64::from(S);
@@ -89,7 +89,7 @@ impl Player {
             Wait::SameCpu => (budget, End::SameCpu),
             Wait::TimedOut => (budget, End::TimedOut),
         };
-        self.policy.step(spun, end);
+        self.policy.step(spun, end, has_woken);
         let cold = slept && !matches!(wait, Wait::Came(..=100_000));
         self.cost += u64::from(cost + if cold { LEARN } else { 0 });
         slept
@@ -97,16 +97,16 @@ impl Player {
 }
 
 /// Costs in sleeps: the policy, always spinning for `S`, and the best in hindsight.
-fn costs(waits: &[(usize, Wait)]) -> [f64; 3] {
+fn costs(waits: &[(usize, Wait, bool)]) -> [f64; 3] {
     let mut players = BTreeMap::new();
     let (mut always, mut best) = (0, 0);
     // Several times, as a parker lives longer than a recording.
     for _ in 0..REPEATS {
-        for &(parker, wait) in waits {
-            players.entry(parker).or_insert_with(|| Player::new(parker)).wait(wait);
+        for &(parker, wait, has_woken) in waits {
+            players.entry(parker).or_insert_with(|| Player::new(parker)).wait(wait, has_woken);
         }
     }
-    for &(_, wait) in waits {
+    for &(_, wait, _) in waits {
         always += u64::from(wait.cost(S));
         best += u64::from(wait.cost(0).min(wait.cost(u32::MAX - S)).min(S));
     }
@@ -123,7 +123,7 @@ fn pair(work: impl Fn(u32) -> u32) -> f64 {
         for round in 0..10_000 {
             let (this, other) = (round as usize % 2, 1 - round as usize % 2);
             let came = work(round) + if asleep[other] { WAKE_UP } else { 0 };
-            asleep[this] = both[this].wait(Wait::Came(came));
+            asleep[this] = both[this].wait(Wait::Came(came), asleep[other]);
         }
         for player in both {
             all = (all.0 + player.cost, all.1 + u64::from(player.waits * S));
@@ -140,8 +140,12 @@ fn main() {
     let mut rows = [("policy", vec![]), ("always spin for S", vec![]), ("best in hindsight", vec![])];
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        let parse = |(parker, wait): (&str, &str)| (parker.parse().unwrap(), Wait::parse(wait).unwrap());
-        let waits: Vec<_> = text.lines().filter_map(|line| line.split_once(' ')).map(parse).collect();
+        let parse = |line: &str| {
+            let mut words = line.split(' ');
+            let mut next = || words.next().unwrap();
+            (next().parse().unwrap(), Wait::parse(next()).unwrap(), words.next() == Some("woke"))
+        };
+        let waits: Vec<_> = text.lines().map(parse).collect();
         for (row, cost) in rows.iter_mut().zip(costs(&waits)) {
             row.1.push((file.file_stem().unwrap().to_string_lossy().into_owned(), format!("{cost:.2}")));
         }

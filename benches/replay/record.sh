@@ -13,28 +13,31 @@ cd "$work"
 # The parker learns from each wait, and learning writes it down. That takes a free lock only, so that it does not change
 # what it records.
 cat >>src/lib.rs <<'END'
-pub(crate) fn record(parker: usize, spun: u32, end: crate::spin::End) {
+pub(crate) fn record(parker: usize, spun: u32, end: crate::spin::End, has_woken: bool) {
     use std::io::Write;
-    static LOG: std::sync::Mutex<Vec<(usize, u32, crate::spin::End)>> = std::sync::Mutex::new(Vec::new());
+    static LOG: std::sync::Mutex<Vec<(usize, u32, crate::spin::End, bool)>> = std::sync::Mutex::new(Vec::new());
     let mut log = LOG.lock().unwrap();
-    log.push((parker, spun, end));
+    log.push((parker, spun, end, has_woken));
     if log.len() == 250 {
         let path = std::env::var("RECORD").unwrap_or_else(|_| "/dev/null".into());
         let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
         let text: String = log
             .drain(..)
-            .map(|(parker, spun, end)| match end {
-                crate::spin::End::Found => format!("{parker} {spun}\n"),
-                crate::spin::End::Came(after) => format!("{parker} {}\n", spun.saturating_add(after)),
-                crate::spin::End::SameCpu | crate::spin::End::Unknown => format!("{parker} same\n"),
-                crate::spin::End::TimedOut => format!("{parker} out\n"),
+            .map(|(parker, spun, end, has_woken)| {
+                let wait = match end {
+                    crate::spin::End::Found => spun.to_string(),
+                    crate::spin::End::Came(after) => spun.saturating_add(after).to_string(),
+                    crate::spin::End::SameCpu | crate::spin::End::Unknown => "same".into(),
+                    crate::spin::End::TimedOut => "out".into(),
+                };
+                format!("{parker} {wait}{}\n", if has_woken { " woke" } else { "" })
             })
             .collect();
         file.write_all(text.as_bytes()).unwrap();
     }
 }
 END
-sed -i '/fn learn(/,/^    }/s/policy.step(spun, end);/policy.step(spun, end); crate::record(Self::number(\&self.shared), spun, end);/' src/pair/parker.rs
+sed -i '/fn learn(/,/^    }/s/policy.step(spun, end, has_woken);/policy.step(spun, end, has_woken); crate::record(Self::number(\&self.shared), spun, end, has_woken);/' src/pair/parker.rs
 sed -i 's/self.skip = self.draw(1 << self.quiet) as u8;//' src/spin/policy.rs
 grep -q 'crate::record' src/pair/parker.rs && ! grep -q 'self.skip = self.draw' src/spin/policy.rs ||
     { echo "record.sh: the code that it changes is gone" >&2; exit 2; }
@@ -45,7 +48,7 @@ record() {
     shift
     RECORD=$work/$name.log "$@" >/dev/null
     awk -v lines="$(wc -l <"$work/$name.log")" '
-        NR > (lines - 2000) / 2 { if (!($1 in number)) number[$1] = count++; print number[$1], $2; if (++taken == 2000) exit }
+        NR > (lines - 2000) / 2 { if (!($1 in number)) number[$1] = count++; $1 = number[$1]; print; if (++taken == 2000) exit }
     ' "$work/$name.log" >"$root/benches/replay/waits/$name.txt"
     echo "$name: $(wc -l <"$root/benches/replay/waits/$name.txt") of $(wc -l <"$work/$name.log") waits"
 }

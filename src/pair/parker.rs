@@ -1,4 +1,4 @@
-use super::shared::{Margin, Shared};
+use super::shared::{take_has_woken, Margin, Shared};
 use super::unparker::Unparker;
 use crate::atomic_parker::{AtomicParker, Sleepers};
 use crate::spin::{spin, spin_untimed, End, Policy, Spin, Spun, Wake};
@@ -298,6 +298,7 @@ impl<W: Wait> Parker<W> {
     /// The slow path of every park.
     #[inline(always)]
     fn sleep(&self, deadline: Option<Instant>) -> bool {
+        let has_woken = take_has_woken();
         let no_time = deadline.is_some_and(|deadline| sync::time_until(deadline) < SHORTEST_TIMED);
         // With too little time left, the parker neither spins nor learns.
         if no_time || self.skips() {
@@ -306,10 +307,10 @@ impl<W: Wait> Parker<W> {
         // A timed park must not spin past its deadline, so it reads the clock first.
         let untimed = deadline.is_none() && self.policy.get().has_credit();
         if untimed && spin_untimed(|| self.try_park()) {
-            self.learn(0, End::Found);
+            self.learn(0, End::Found, has_woken);
             return true;
         }
-        self.spin_then_sleep(deadline, untimed)
+        self.spin_then_sleep(deadline, untimed, has_woken)
     }
 
     #[inline]
@@ -321,22 +322,22 @@ impl<W: Wait> Parker<W> {
     }
 
     #[inline(always)]
-    fn learn(&self, spun: u32, end: End) {
+    fn learn(&self, spun: u32, end: End, has_woken: bool) {
         let mut policy = self.policy.get();
-        policy.step(spun, end);
+        policy.step(spun, end, has_woken);
         self.policy.set(policy);
     }
 
     /// Spins for as long as the policy says, then sleeps.
     #[cold]
-    fn spin_then_sleep(&self, deadline: Option<Instant>, untimed: bool) -> bool {
+    fn spin_then_sleep(&self, deadline: Option<Instant>, untimed: bool, has_woken: bool) -> bool {
         let number = Self::number(&self.shared);
         let (spun, end) = match spin(&self.policy.get(), number, deadline, untimed, || self.try_park()) {
             Spun::Found(spun) => (spun, End::Found),
             Spun::FoundInterrupted(spun) => (spun, End::SameCpu),
             Spun::Failed(spun) => (spun, self.sleep_and_ask(deadline)),
         };
-        self.learn(spun, end);
+        self.learn(spun, end, has_woken);
         end != End::TimedOut
     }
 

@@ -46,23 +46,27 @@ fn spins(parker: &Parker) -> bool {
     parker.policy.get().spins_for() > 0
 }
 
-#[test]
-fn a_parker_changes_with_its_waits() {
+/// Puts threads on two CPUs: under load, the system may put both on one, where they do not spin. `None` if there is only one.
+fn on_two_cpus() -> Option<impl Fn(usize) + Sync> {
     if thread::available_parallelism().map_or(1, usize::from) < 2 {
-        return;
+        return None;
     }
-    // Under load, the system may put both threads on one CPU, where they do not spin.
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    let on_two_cpus = |number: usize| {
-        cores.get(number).copied().map(core_affinity::set_for_current);
-    };
     // Where no CPU can be asked for, a pinned thread sees only its own, unless another thread has asked for their number.
     let fixed = Parker::new().with_spin(Spin::bounded(Duration::from_micros(10)));
     assert!(!fixed.park_timeout(Duration::from_micros(100)));
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    Some(move |number: usize| {
+        cores.get(number).copied().map(core_affinity::set_for_current);
+    })
+}
+
+#[test]
+fn a_parker_changes_with_its_waits() {
+    let Some(place) = on_two_cpus() else { return };
     let (mut one, mut two) = (adaptive(), adaptive());
     let has_credit = |parker: &Parker| parker.policy.get().has_credit();
     for _ in 0..3 {
-        assert!(hand_over([&mut one, &mut two], 1_000_000, on_two_cpus, has_credit));
+        assert!(hand_over([&mut one, &mut two], 1_000_000, &place, has_credit));
         for _ in 0..100 {
             assert!(!one.park_timeout(Duration::from_micros(100)));
         }
@@ -71,11 +75,20 @@ fn a_parker_changes_with_its_waits() {
 }
 
 #[test]
+fn two_that_hand_over_explore() {
+    let Some(place) = on_two_cpus() else { return };
+    // Some find each other before they explore.
+    let explores =
+        |parker: &Parker| Duration::from_nanos(parker.policy.get().spins_for().into()) > Duration::from_micros(4);
+    assert!((0..1_000).any(|_| hand_over([&mut adaptive(), &mut adaptive()], 1_000, &place, explores)));
+}
+
+#[test]
 fn a_token_that_came_before_the_sleep_gives_no_credit() {
     let parker = adaptive();
     parker.unpark();
     assert_eq!(parker.sleep_and_ask(None), End::Unknown);
-    parker.learn(0, End::Unknown);
+    parker.learn(0, End::Unknown, true);
     assert!(!spins(&parker));
 }
 
@@ -102,4 +115,28 @@ fn on_one_cpu_no_parker_spins() {
         assert!(hand_over([one, two], 5_000, place, stops));
     });
     pinned.join().unwrap();
+}
+
+#[test]
+fn a_thread_notes_that_it_has_woken_a_sleeper() {
+    let parker = Parker::new();
+    let unparker = parker.unparker();
+    take_has_woken();
+    assert_eq!(unparker.notify(), ParkState::Empty);
+    assert!(!take_has_woken());
+    let stop = Arc::new(());
+    let stopped = Arc::downgrade(&stop);
+    let sleeper = thread::spawn(move || {
+        while stopped.strong_count() > 0 {
+            parker.park();
+        }
+    });
+    while unparker.notify() != ParkState::Parked {
+        assert!(!take_has_woken());
+    }
+    assert!(take_has_woken());
+    assert!(!take_has_woken());
+    drop(stop);
+    unparker.unpark();
+    sleeper.join().unwrap();
 }

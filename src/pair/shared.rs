@@ -6,6 +6,7 @@ use crate::state::ParkState;
 use crate::sync;
 use crate::wait::Wait;
 use crate::waker::Target;
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
@@ -46,11 +47,26 @@ impl<W> Shared<W> {
 }
 
 impl<W: Wait> Shared<W> {
-    /// As [`AtomicParker::notify`], and tells a sleeper that asked when that was.
+    /// As [`AtomicParker::notify`]. If it finds a sleeper, it notes that, and tells the sleeper the time if it has asked.
     #[inline]
     pub(super) fn notify(&self) -> ParkState {
-        self.parker().notify_or_wake(|| self.wake_time().answer(sync::cpu, sync::clock))
+        self.parker().notify_or_wake(|| {
+            self.wake_time().answer(sync::cpu, sync::clock);
+            let _ = HAS_WOKEN.try_with(|has_woken| has_woken.set(true));
+        })
     }
+}
+
+thread_local! {
+    /// Whether this thread has woken a sleeper since its own last wait.
+    static HAS_WOKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns whether this thread has woken a sleeper since the last call.
+#[inline]
+pub(super) fn take_has_woken() -> bool {
+    // False also where a thread that ends has no thread-locals any more.
+    HAS_WOKEN.try_with(Cell::take).unwrap_or(false)
 }
 
 impl<W: Wait + Send + Sync + 'static> Target for Shared<W> {

@@ -109,9 +109,10 @@ impl Spin {
     /// does not spin; to learn that costs about a tenth of its first sleeps, and a few per cent later.
     ///
     /// A sleep is assumed to cost 4 µs. So the parker spins if it has learned that the token comes within that time, from another
-    /// CPU. If the token comes within 60 µs, it sometimes spins for that long, as both sides may be waiting for each other's
-    /// wake-up. This adds at most a 32nd of the cost of its sleeps. On a single CPU it hardly ever spins, as a token from the same
-    /// CPU gives no credit. [`docs::spinning`](crate::docs::spinning) has the rules.
+    /// CPU. If the thread has woken another one before, and the token comes within 60 µs, it sometimes spins for that long, as both sides
+    /// may be waiting for each other's wake-up. This adds at most a 32nd of the cost of its sleeps, and an eighth of what spins have
+    /// saved. On a single CPU it hardly ever spins, as a token from the same CPU gives no credit.
+    /// [`docs::spinning`](crate::docs::spinning) has the rules.
     ///
     /// Competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991.
     ///

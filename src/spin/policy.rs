@@ -13,9 +13,9 @@
 //!   probability `2^-m`.
 //! - **Exploring.** Two threads that put each other to sleep each wait for the other's wake-up, longer than `S`, although
 //!   neither would wait if both spun. Each sleep saves a 32nd of `S`, a spin that finds the token an eighth of `S - t`, up to 300
-//!   µs; a new parker has all of it. If the savings are full and the token came within 60 µs, the parker spins that far in the
-//!   next waits, until a token comes later, or until long waits have spent the savings. So two threads that have found each
-//!   other do not lose each other by an interruption.
+//!   µs; a new parker has all of it. If the savings are full, the thread had woken a sleeper before this wait, and the token came
+//!   within 60 µs, the parker spins that far in the next waits, until a token comes later, or until long waits have spent the
+//!   savings. So two threads that have found each other do not lose each other by an interruption.
 //! - **Skipping.** After the k-th long sleep in a row, the parker sleeps through a random number of waits without a look at the
 //!   clock: less than `4^(k-1)`, and less than 64.
 //!
@@ -127,11 +127,12 @@ impl Policy {
         }
     }
 
-    /// Learns from a wait that was not skipped, and that began with a spin of this length.
+    /// Learns from a wait that was not skipped, and that began with a spin of this length. `has_woken`: the thread has woken
+    /// a sleeper since its last wait.
     ///
     /// Inlined, so that there is no division where `spun` is the constant 0, as in each hand-over.
     #[inline(always)]
-    pub(crate) fn step(&mut self, spun: u32, end: End) {
+    pub(crate) fn step(&mut self, spun: u32, end: End, has_woken: bool) {
         let limit = self.spin.limit();
         if !self.spin.is_adaptive() {
             self.other_cpu |= !matches!(end, End::Unknown | End::TimedOut);
@@ -165,7 +166,7 @@ impl Policy {
             self.credit = self.credit.saturating_sub(parts);
             self.misses = (self.misses + u8::from(self.credit == 0)).min(MOST);
         }
-        let begins = slept_through && !short && self.savings == EXPLORATION;
+        let begins = slept_through && !short && has_woken && self.savings == EXPLORATION;
         self.explores = (begins || self.explores && self.savings > 0) && came <= FAR;
         if short != self.after_short {
             std::mem::swap(&mut self.credit, &mut self.other_credit);

@@ -13,11 +13,13 @@ struct Run {
     spun: u64,
     sleeps: u32,
     waits: u32,
+    /// Whether the thread wakes a sleeper before each wait.
+    wakes: bool,
 }
 
 impl Run {
     fn new(spin: Spin, seed: u16) -> Self {
-        Self { policy: Policy::new(spin, seed), spun: 0, sleeps: 0, waits: 0 }
+        Self { policy: Policy::new(spin, seed), spun: 0, sleeps: 0, waits: 0, wakes: true }
     }
 
     fn adaptive(seed: u16) -> Self {
@@ -38,7 +40,7 @@ impl Run {
             Some(came) => (budget, End::Came(came - budget)),
             None => (budget, End::SameCpu),
         };
-        self.policy.step(spun, end);
+        self.policy.step(spun, end, self.wakes);
         self.spun += u64::from(spun);
         self.sleeps += u32::from(end != End::Found);
         (spun, end != End::Found)
@@ -153,7 +155,7 @@ fn few_long_waits_are_learned_from() {
         let mut learns = || {
             let learns = !policy.skips();
             if learns {
-                policy.step(0, End::Came(LONG));
+                policy.step(0, End::Came(LONG), true);
             }
             learns
         };
@@ -243,6 +245,7 @@ fn two_that_put_each_other_to_sleep_explore() {
         for round in 0..100 {
             let (this, other) = (round % 2, 1 - round % 2);
             let came = if asleep[other] { WAKE_UP } else { 200 };
+            both[this].wakes = asleep[other];
             asleep[this] = both[this].wait(Some(came)).1;
         }
         assert_eq!(asleep, [false, false], "seed {seed}");
@@ -261,6 +264,12 @@ fn exploring_takes_a_small_share() {
         run.wait(Some(FAR + 1));
     });
     assert_eq!(run.ratio(), 1.0);
+}
+
+#[test]
+fn a_thread_that_wakes_no_sleeper_does_not_explore() {
+    let mut run = Run { wakes: false, ..Run::adaptive(7) };
+    (0..10_000).for_each(|_| assert_eq!(run.wait(Some(20_000)), (0, true)));
 }
 
 #[test]
@@ -302,7 +311,7 @@ fn a_fixed_spin_stops_only_for_the_same_cpu() {
     assert_eq!(run.wait(OTHER), (0, true));
     assert_eq!(run.wait(Some(LONG)), (S, true));
     for end in [End::TimedOut, End::Unknown] {
-        run.policy.step(S, end);
+        run.policy.step(S, end, true);
         assert_eq!(run.wait(Some(S)), (S, false));
     }
 }
@@ -313,10 +322,10 @@ fn credit_is_what_successful_spins_have_saved() {
     // The first wait has a credit of its own, as no short wait came before it. The unit is a thousandth of `S`.
     let expected = [[1_750, 0], [1_750, 1_750], [1_750, 2_500], [1_750, 3_000], [1_750, 3_000]];
     for credit in expected {
-        policy.step(S / 4, End::Found);
+        policy.step(S / 4, End::Found, true);
         assert_eq!([policy.other_credit, policy.credit], credit);
     }
-    policy.step(S / 2, End::Came(LONG));
+    policy.step(S / 2, End::Came(LONG), true);
     assert_eq!([policy.credit, policy.other_credit], [1_750, 2_500]);
 }
 
@@ -330,6 +339,7 @@ fn interruptions_do_not_part_two_that_hand_over() {
         for round in 0..20_000 {
             let (this, other) = (round % 2, 1 - round % 2);
             let work = if round % 100 == 99 { 15_000 } else { 1_500 };
+            both[this].wakes = asleep[other];
             asleep[this] = both[this].wait(Some(work + if asleep[other] { WAKE_UP } else { 0 })).1;
             sleeps += u32::from(asleep[this]);
         }
@@ -340,28 +350,28 @@ fn interruptions_do_not_part_two_that_hand_over() {
 #[test]
 fn exploring_spends_savings_and_other_waits_add_to_them() {
     let mut policy = Policy::new(Spin::adaptive(), 1);
-    policy.step(0, End::Came(20_000));
-    policy.step(20_000, End::Found);
-    policy.step(FAR, End::Came(LONG));
+    policy.step(0, End::Came(20_000), true);
+    policy.step(20_000, End::Found, true);
+    policy.step(FAR, End::Came(LONG), true);
     assert_eq!((policy.explores, policy.savings), (false, EXPLORATION - 20_000 - FAR));
     for _ in 0..5 {
         let before = policy.savings;
-        policy.step(0, End::Came(LONG));
+        policy.step(0, End::Came(LONG), true);
         assert_eq!(policy.savings, before + (1 + u32::from(policy.skip)) * (S / SAVED_PART));
     }
     let before = policy.savings;
-    policy.step(S / 4, End::Found);
+    policy.step(S / 4, End::Found, true);
     assert_eq!(policy.savings, before + (S - S / 4) / SPARED_PART);
 }
 
 #[test]
 fn a_short_wait_that_was_explored_spends_nothing() {
     let mut policy = Policy::new(Spin::adaptive(), 1);
-    policy.step(0, End::Came(20_000));
-    policy.step(20_000, End::Found);
+    policy.step(0, End::Came(20_000), true);
+    policy.step(20_000, End::Found, true);
     let savings = policy.savings;
-    policy.step(S, End::Found);
+    policy.step(S, End::Found, true);
     assert_eq!((policy.explores, policy.savings), (true, savings));
-    policy.step(S + 1, End::Found);
+    policy.step(S + 1, End::Found, true);
     assert_eq!((policy.explores, policy.savings), (true, savings - S - 1));
 }

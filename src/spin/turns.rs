@@ -120,7 +120,7 @@ mod tests {
     /// A policy that spins at the next wait, for up to `limit`.
     fn about_to_spin(limit: Duration) -> Policy {
         let mut policy = Policy::new(Spin::adaptive_up_to(limit), 1);
-        (0..2).for_each(|_| policy.step(1, End::Found)); // after a long wait, and after a short one
+        (0..2).for_each(|_| policy.step(1, End::Found, false)); // after a long wait, and after a short one
         assert!(policy.spins_for() > 0);
         policy
     }
@@ -192,7 +192,7 @@ mod tests {
         }
         let limit = Duration::from_secs(1);
         let mut fixed = Policy::new(Spin::bounded(limit), 1);
-        fixed.step(0, End::Came(0)); // from another CPU
+        fixed.step(0, End::Came(0), false); // from another CPU
         let adaptive = about_to_spin(limit);
         let spin = |policy: &Policy, stop: Duration| {
             let mut looks = UNTIMED_TURNS + 1;
