@@ -25,7 +25,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let mut all = vec![each_in_turn(
         "token",
         vec![row("unpark + park, token there", 0, &[peers(1.02), floor(1.05)]).in_chart()],
-        12,
+        48,
         || turns!(true, C => Box::new(|| vec![token::<C>()])),
     )];
     for place in Place::all() {
