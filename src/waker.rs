@@ -8,16 +8,12 @@
 //!
 //! `wake` and `drop` go through the table only, so they never look anything up. A new waker and a clone compare a pointer or
 //! two. That takes no lock: a child of `fork`, where the lock's owner may not exist, makes wakers too.
-//!
-//! # Orderings
-//!
-//! A place is filled with Release, and read with Acquire, so what it points to is read as it was written.
 
 #![allow(unsafe_code)]
 
+use once_cell::race::{OnceBox, OnceRef};
 use std::any::TypeId;
-use std::ptr::{self, null_mut};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ptr;
 use std::sync::Arc;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -128,47 +124,23 @@ const ROOM: usize = 8;
 
 /// Places that are filled from the front, and never emptied.
 struct Tables {
-    /// Each is null, or comes from a `&'static Table`.
-    places: [AtomicPtr<Table>; ROOM],
-    /// Null, or a leaked box.
-    more: AtomicPtr<Tables>,
+    places: [OnceRef<'static, Table>; ROOM],
+    more: OnceBox<Tables>,
 }
 
 impl Tables {
     const fn new() -> Self {
-        Self { places: [const { AtomicPtr::new(null_mut()) }; ROOM], more: AtomicPtr::new(null_mut()) }
+        Self { places: [const { OnceRef::new() }; ROOM], more: OnceBox::new() }
     }
 
     /// Returns the table that is kept for the type of `own`; the first call for a type keeps its `own`.
     fn find_or_add(&self, own: &'static Table) -> &'static Table {
-        for place in &self.places {
-            // SAFETY: It comes from a `&'static Table`, of this call or of an earlier one.
-            let kept = unsafe { &*keep(place, ptr::from_ref(own).cast_mut()) };
-            if ptr::eq(kept, own) || (kept.id)() == (own.id)() {
-                return kept;
-            }
+        let mut kept = self.places.iter().map(|place| place.get_or_init(|| own));
+        match kept.find(|kept| ptr::eq(*kept, own) || (kept.id)() == (own.id)()) {
+            Some(kept) => kept,
+            None => self.more.get_or_init(|| Box::new(Self::new())).find_or_add(own),
         }
-        let mut more = self.more.load(Ordering::Acquire);
-        if more.is_null() {
-            let new = Box::into_raw(Box::new(Self::new()));
-            more = keep(&self.more, new);
-            if more != new {
-                // SAFETY: It comes from `Box::into_raw`, and no other thread has seen it.
-                drop(unsafe { Box::from_raw(new) });
-            }
-        }
-        // SAFETY: It comes from `Box::into_raw`. What is in a place is never freed, and the load of it was an Acquire.
-        unsafe { &*more }.find_or_add(own)
     }
-}
-
-/// Puts a pointer into an empty place; returns what is there now.
-fn keep<T>(place: &AtomicPtr<T>, own: *mut T) -> *mut T {
-    let kept = place.load(Ordering::Acquire);
-    if !kept.is_null() {
-        return kept;
-    }
-    place.compare_exchange(null_mut(), own, Ordering::Release, Ordering::Acquire).err().unwrap_or(own)
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
@@ -208,9 +180,7 @@ mod tests {
         for _ in 0..100 {
             let tables = Tables::new();
             // There is one place left, and then there are more.
-            tables.places[1..]
-                .iter()
-                .for_each(|place| assert!(ptr::eq(keep(place, ptr::from_ref(other).cast_mut()), other)));
+            tables.places[1..].iter().for_each(|place| place.set(other).unwrap());
             let find = || [tables.find_or_add(table::<Type<0>>()), tables.find_or_add(table::<Type<1>>())];
             let [first, second] =
                 std::thread::scope(|scope| [(); 2].map(|()| scope.spawn(find)).map(|thread| thread.join().unwrap()));
