@@ -35,8 +35,9 @@
 //! `find`, or are dropped.
 //!
 //! **Few workers wake for nothing.** A task that comes alone wakes one worker; it may wake another one if the first was just
-//! falling asleep, or if its deadline passes at that moment. While a woken worker searches, further `wake_one`s wake no worker.
-//! A chain of wakes ends with at most one worker that finds nothing.
+//! falling asleep, or if its deadline passes at that moment. While a woken worker is in its `find`, further `wake_one`s wake no
+//! worker: when it has found work, it wakes the next one. Workers that were woken and have not started yet do not count, as each was
+//! woken for other work. Such a chain of wakes ends with one worker that finds nothing.
 //!
 //! Wakes are not fair: the worker with the highest index may sleep for ever, and that is intended.
 //!
@@ -68,7 +69,7 @@
 //! # How to grow a pool
 //!
 //! The number of workers at the start is the most that a pool can grow to. A [`Worker`] needs no thread until its first
-//! `next`. [`wake_one`](Idle::wake_one) returns false if it woke no worker: all are busy, or one is searching. A pool
+//! `next`. [`wake_one`](Idle::wake_one) returns false if it woke no worker: none sleeps, or a woken one is searching. A pool
 //! that can grow then starts a thread, with a [`Worker`] that has no thread yet or one from [`enter`](Idle::enter). It
 //! does so even if a worker is searching, as that worker may take other work. To end a worker that was idle for long,
 //! use [`next_timeout`](Worker::next_timeout), and drop the worker: its place is then free for `enter`.
@@ -167,7 +168,7 @@ use word::Word;
 /// While no worker sleeps or searches, [`wake_one`](Idle::wake_one) and [`wake`](Idle::wake) are one `SeqCst` fence and
 /// one load. An announcement that wakes a worker calls [`Unparker::unpark`], which may make a system call, and on some
 /// slow paths takes a lock. Apart from that, announcements are lock-free. A signal handler may call them where it may
-/// call `unpark`. Besides the parkers, a set on 64-bit systems has one cache line of words for up to 448 workers, one bit for
+/// call `unpark`. Besides the parkers, a set on 64-bit systems has one cache line of words for up to 384 workers, one bit for
 /// each further worker, and an [`Unparker`] for each.
 ///
 /// # Panics
@@ -309,8 +310,8 @@ impl<W> Idle<W> {
 impl<W: Wait> Idle<W> {
     /// Announces one piece of shared work, which must be visible by now; returns whether a sleeping worker was woken.
     ///
-    /// It wakes the sleeping worker with the lowest index, so that few workers get most of the work. It returns false
-    /// if all workers are busy, or if one is searching, which sees the work or wakes another one. After
+    /// It wakes the sleeping worker with the lowest index, so that few workers get most of the work. It returns false if no
+    /// worker sleeps, or if a woken worker is in its `find`: that one takes the work, or wakes another one. After
     /// [`close`](Idle::close) it always returns false.
     ///
     /// One `SeqCst` fence and one load while no worker sleeps or searches, for any number of workers. No system call
@@ -364,8 +365,8 @@ impl<W: Wait> Idle<W> {
     /// Announces `work` pieces of shared work, which must be visible by now; returns how many workers it woke.
     ///
     /// It wakes up to `work` sleeping workers itself, the lowest indices first. If the work is worth several workers,
-    /// that is faster than [`wake_one`](Idle::wake_one) for each piece, where each woken worker wakes the next. Use it
-    /// for a batch, the events of a poll, or the timers that are due. For one piece, it wakes no worker while one searches, as
+    /// that is faster than [`wake_one`](Idle::wake_one) for each piece, which wakes no worker while one is in its `find`, and delays the
+    /// pieces that come after. Use it for a batch, the events of a poll, or the timers that are due. For one piece, it is
     /// `wake_one`. Zero does nothing. After [`close`](Idle::close) it still wakes workers in [`wait_for`](Worker::wait_for), as a
     /// `find` may move a batch then.
     ///

@@ -2,6 +2,7 @@
 //!
 //! The *head* holds two counts and two flags. The other words hold one bit for each worker. A worker whose bit is set
 //! sleeps, or looks for the last time before it does. A thread that clears the bit of another worker has *claimed* that worker.
+//! One word more counts the claimed workers that have started to look.
 //!
 //! | part of the head | meaning |
 //! | --- | --- |
@@ -13,20 +14,21 @@
 //! | transition | by | head | bits, and then |
 //! | --- | --- | --- | --- |
 //! | `nobody_idle` | an announcement | read | fence before it |
-//! | `request` | an announcement | idle is 0: nothing. Searches: set OWED. Else searching + 1 | `send` |
+//! | `request` | an announcement | idle is 0: nothing. A claimed worker looks, or all idle workers are claimed: set OWED. Else searching + 1 | `send` |
 //! | `send` | the owner of a search | | clear the lowest bit: that worker has the search now |
 //! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED and try again, which sets OWED again before it clears a bit. Else searching - 1 | |
 //! | `request_more` | `wake` | searching + 1 | `send` |
-//! | `claim` | `wake_worker`, `close` | bit clear: as `request`. Else searching + 1 | clear a certain bit; `send` if it is gone by then |
+//! | `claim` | `wake_worker`, `close` | bit clear: as `request`, but any search is enough. Else searching + 1 | clear a certain bit; `send` if it is gone by then |
 //! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1, set OWED if others search; but the last one with a flag clears both and keeps its search | set the bit; fence after the head; clear the bit again if the search was kept |
 //! | `retract` | a signed worker | idle - 1, if it was not claimed | clear its bit, if it is still set |
-//! | `leave` | a searching worker with work | idle - 1; the last one with OWED keeps its search. Else searching - 1, set AGAIN if others search | `send`, with the search that was kept |
-//! | `pass_on` | a claimed worker that has not searched, or stops without work | idle - 1; the last one keeps its search. Else searching - 1, set OWED | `send`, with the search that was kept |
+//! | `leave` | a searching worker with work | idle - 1; with OWED, it keeps its search. Else searching - 1, set AGAIN if others search | `send`, with the search that was kept |
+//! | `pass_on` | a claimed worker that has not searched, or stops without work | idle - 1 | `send`, with its search |
 //!
 //! A worker that has cleared the flags in `sign` *owes* a search: `leave` and `pass_on` set OWED again.
 //!
 //! **Invariant.** There are at least as many searches as pieces of work that wait, or OWED is set, or a searching worker owes a
 //! search. A flag is set only while a search is counted. `docs/idle.md` shows that each step keeps this, and how it gives the guarantee of the set.
+//! In `request`, both choices keep it while searches go on, so the count of workers that look may be out of date.
 //!
 //! # Orderings
 //!
@@ -39,7 +41,7 @@
 //! worker's fence came first, it was counted in the head when the announcement read it, so a later step of the owner on the
 //! head reads that count or a later value. So `sign` sets the bit before it releases the count, and `send` acquires the head before it reads the bits.
 //!
-//! Acquire stands where a worker learns from its bit that it was claimed: in `take_back` and `is_claimed`. There is no
+//! Acquire stands where a worker learns from its bit that it was claimed: in `take_back` and `looks_if_claimed`. There is no
 //! fence between that and its next look, which must see the work that it was claimed for. And the worker must see the
 //! search counted before it counts it back. So the steps that clear the bit of another worker release, as the search was
 //! counted before. Models cannot show the second reason: there, a read-modify-write always reads the newest value.
@@ -47,8 +49,8 @@
 use crate::sync::atomic::{fence, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 
-/// How many words of bits lie on the cache line of the head: enough for 448 workers where a word has 64 bits.
-const NEAR: usize = if cfg!(all(loom, feature = "loom")) { 0 } else { 7 };
+/// How many words of bits lie on the cache line of the head: enough for 384 workers where a word has 64 bits.
+const NEAR: usize = if cfg!(all(loom, feature = "loom")) { 0 } else { 6 };
 
 /// How many workers a word has bits for.
 #[cfg_attr(all(loom, feature = "loom"), allow(dead_code))]
@@ -76,6 +78,8 @@ pub(super) struct Word {
 
 struct Near {
     head: AtomicUsize,
+    /// Claimed workers that look: they have started, and have not changed the head since.
+    looking: AtomicUsize,
     words: [AtomicUsize; NEAR],
 }
 
@@ -83,7 +87,11 @@ impl Word {
     /// No worker sleeps. `bits` of each word are used: all of them, but in models.
     pub(super) fn new(workers: usize, bits: usize) -> Self {
         let words = workers.div_ceil(bits);
-        let near = Near { head: AtomicUsize::new(0), words: std::array::from_fn(|_| AtomicUsize::new(0)) };
+        let near = Near {
+            head: AtomicUsize::new(0),
+            looking: AtomicUsize::new(0),
+            words: std::array::from_fn(|_| AtomicUsize::new(0)),
+        };
         let far = (NEAR..words).map(|_| AtomicUsize::new(0)).collect();
         Self { near: CachePadded::new(near), far, words, bits }
     }
@@ -120,11 +128,20 @@ impl Word {
         self.head().load(Ordering::Relaxed) & IDLE_MASK == 0
     }
 
-    /// Asks for a search, after `nobody_idle`, unless one goes on; returns the worker to unpark.
+    /// Asks for a search, after `nobody_idle`, unless a claimed worker looks; returns the worker to unpark.
     pub(super) fn request(&self) -> Option<usize> {
+        self.request_unless(|head| {
+            let all_claimed = (head & SEARCH_MASK) / SEARCH >= head & IDLE_MASK;
+            // Relaxed: either answer is correct.
+            all_claimed || self.near.looking.load(Ordering::Relaxed) > 0
+        })
+    }
+
+    /// Asks for a search, unless one goes on that is enough.
+    fn request_unless(&self, is_enough: impl Fn(usize) -> bool) -> Option<usize> {
         let mut head = self.head().load(Ordering::Relaxed);
         loop {
-            let searched = head & SEARCH_MASK != 0;
+            let searched = head & SEARCH_MASK != 0 && is_enough(head);
             let wanted = if searched { head | OWED } else { head + SEARCH };
             if head & IDLE_MASK == 0 || wanted == head {
                 return None;
@@ -186,7 +203,7 @@ impl Word {
     pub(super) fn claim(&self, index: usize) -> (bool, Option<usize>) {
         let (bits, bit) = self.place(index);
         if bits.load(Ordering::Relaxed) & bit == 0 {
-            return (false, self.request());
+            return (false, self.request_unless(|_| true));
         }
         // The search is counted before the claim, as the claimed worker may end it at once.
         self.head().fetch_add(SEARCH, Ordering::Relaxed);
@@ -223,6 +240,9 @@ impl Word {
         });
         fence(Ordering::SeqCst); // between the head and the next look; pairs with that in `nobody_idle`
         if !goes_on(before) {
+            if searching {
+                self.ends_look();
+            }
             return true;
         }
         if self.take_back(index) {
@@ -239,20 +259,34 @@ impl Word {
         bits.fetch_and(!bit, Ordering::Acquire) & bit == 0
     }
 
-    /// Whether a signed worker was claimed.
-    pub(super) fn is_claimed(&self, index: usize) -> bool {
+    /// Whether a signed worker was claimed. Then its search starts.
+    pub(super) fn looks_if_claimed(&self, index: usize) -> bool {
         let (bits, bit) = self.place(index);
         // Acquire: the next look must see the work that the worker was claimed for.
-        bits.load(Ordering::Acquire) & bit == 0
+        let claimed = bits.load(Ordering::Acquire) & bit == 0;
+        if claimed {
+            self.starts_look();
+        }
+        claimed
     }
 
-    /// A signed worker does not sleep. Returns true if it was claimed, so that it has a search.
+    /// A signed worker does not sleep. Returns true if it was claimed; then its search starts.
     pub(super) fn retract(&self, index: usize) -> bool {
         let claimed = self.take_back(index);
-        if !claimed {
+        if claimed {
+            self.starts_look();
+        } else {
             self.head().fetch_sub(IDLE, Ordering::Relaxed);
         }
         claimed
+    }
+
+    fn starts_look(&self) {
+        self.near.looking.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn ends_look(&self) {
+        self.near.looking.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A searching worker has finished its look, and does not sleep; returns the worker to unpark.
@@ -268,14 +302,14 @@ impl Word {
 
     fn end_search(&self, always: bool, owes: bool) -> Option<usize> {
         let owed = if owes { OWED } else { 0 };
-        let passes_on = |head| is_last(head) && (always || (head | owed) & OWED != 0);
+        let passes_on = |head| always || (head | owed) & OWED != 0;
         let before = self.change(|head| match passes_on(head) {
             true => (head - IDLE) | owed,
             false if is_last(head) => without_search(head) - IDLE,
-            false if always => (without_search(head) - IDLE) | OWED,
             // If the others find nothing, this worker may have taken what one of them was claimed for.
-            false => (without_search(head) - IDLE) | owed | AGAIN,
+            false => (without_search(head) - IDLE) | AGAIN,
         });
+        self.ends_look();
         if passes_on(before) {
             self.send()
         } else {
@@ -286,7 +320,7 @@ impl Word {
     /// Whether no worker is counted and no search, for models.
     #[cfg(all(loom, feature = "loom"))]
     pub(super) fn is_at_rest(&self) -> bool {
-        self.head().load(Ordering::Relaxed) == 0
+        self.head().load(Ordering::Relaxed) == 0 && self.near.looking.load(Ordering::Relaxed) == 0
     }
 
     /// How many bits are set at this moment: a hint.

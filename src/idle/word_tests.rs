@@ -10,6 +10,7 @@ enum Step {
     More,
     Claim(usize),
     Sign(usize),
+    Look(usize),
     Retract(usize),
     Leave(usize, bool),
     PassOn(usize, bool),
@@ -19,7 +20,8 @@ enum Step {
 enum State {
     Busy,
     Signed,
-    Searching,
+    Claimed,
+    Looking,
 }
 
 struct Model {
@@ -33,11 +35,15 @@ impl Model {
         self.workers.iter().filter(|&&worker| worker == state).count()
     }
 
+    fn searches(&self) -> usize {
+        self.count(State::Claimed) + self.count(State::Looking)
+    }
+
     /// The lowest signed worker gets a search.
     fn send(&mut self) -> Option<usize> {
         let lowest = self.workers.iter().position(|&worker| worker == State::Signed);
         match lowest {
-            Some(index) => self.workers[index] = State::Searching,
+            Some(index) => self.workers[index] = State::Claimed,
             // The search ends.
             None => self.at_end(),
         }
@@ -46,23 +52,27 @@ impl Model {
 
     /// Without a search, there are no flags.
     fn at_end(&mut self) {
-        let searched = self.count(State::Searching) > 0;
+        let searched = self.searches() > 0;
         self.owed &= searched;
         self.again &= searched;
     }
 
-    fn request(&mut self) -> Option<usize> {
-        if self.count(State::Searching) > 0 {
+    fn request(&mut self, any_search_is_enough: bool) -> Option<usize> {
+        let enough = any_search_is_enough || self.count(State::Looking) > 0 || self.count(State::Signed) == 0;
+        if self.searches() > 0 && enough {
             self.owed = true;
             return None;
         }
         self.send()
     }
 
-    /// A searching worker is busy; returns whether it was the last one that searched.
-    fn end(&mut self, index: usize) -> bool {
+    /// A searching worker is busy, and gives its search to another one, or it ends.
+    fn end(&mut self, index: usize, passes_on: bool) -> Option<usize> {
         self.workers[index] = State::Busy;
-        self.count(State::Searching) == 0
+        let next = if passes_on { self.send() } else { None };
+        self.again |= !passes_on;
+        self.at_end();
+        next
     }
 }
 
@@ -70,11 +80,12 @@ impl Arbitrary for Step {
     fn arbitrary(random: &mut Gen) -> Self {
         let (index, owes) = (usize::arbitrary(random), bool::arbitrary(random));
         // Signs are frequent, so that there are idle workers.
-        match *random.choose(b"aaamcsssssrllp").unwrap() {
+        match *random.choose(b"aaamcssssskkrllp").unwrap() {
             b'a' => Step::Announce,
             b'm' => Step::More,
             b'c' => Step::Claim(index),
             b's' => Step::Sign(index),
+            b'k' => Step::Look(index),
             b'r' => Step::Retract(index),
             b'l' => Step::Leave(index, owes),
             _ => Step::PassOn(index, owes),
@@ -94,25 +105,25 @@ fn words_do_what_the_table_says() {
             match step {
                 Step::Announce => {
                     let woken = if word.nobody_idle() { None } else { word.request() };
-                    assert_eq!(woken, model.request());
+                    assert_eq!(woken, model.request(false));
                 }
                 Step::More => assert_eq!(word.request_more(), model.send()),
                 Step::Claim(index) => {
                     let index = index % workers;
                     let expected = match model.workers[index] {
                         State::Signed => {
-                            model.workers[index] = State::Searching;
+                            model.workers[index] = State::Claimed;
                             (true, None)
                         }
-                        _ => (false, model.request()),
+                        _ => (false, model.request(true)),
                     };
                     assert_eq!(word.claim(index), expected);
                 }
                 Step::Sign(index) => {
                     let index = index % workers;
-                    let searching = model.workers[index] == State::Searching;
-                    if model.workers[index] != State::Signed {
-                        let last = model.count(State::Searching) == 1;
+                    let searching = model.workers[index] == State::Looking;
+                    if searching || model.workers[index] == State::Busy {
+                        let last = model.searches() == 1;
                         let goes_on = searching && last && (model.owed || model.again);
                         if goes_on {
                             (model.owed, model.again) = (false, false);
@@ -124,40 +135,49 @@ fn words_do_what_the_table_says() {
                         assert_eq!(word.sign(index, searching), !goes_on);
                     }
                 }
+                Step::Look(index) => {
+                    let index = index % workers;
+                    let claimed = model.workers[index] == State::Claimed;
+                    if claimed || model.workers[index] == State::Signed {
+                        assert_eq!(word.looks_if_claimed(index), claimed);
+                    }
+                    if claimed {
+                        model.workers[index] = State::Looking;
+                    }
+                }
                 Step::Retract(index) => {
                     if let Some(index) = of(index, State::Signed) {
                         model.workers[index] = State::Busy;
                         assert!(!word.retract(index));
+                    } else if let Some(index) = of(index, State::Claimed) {
+                        model.workers[index] = State::Looking;
+                        assert!(word.retract(index));
                     }
                 }
                 Step::Leave(index, owes) => {
-                    if let Some(index) = of(index, State::Searching) {
-                        let last = model.end(index);
+                    if let Some(index) = of(index, State::Looking) {
                         model.owed |= owes;
-                        model.again |= !last;
-                        let expected = if last && model.owed { model.send() } else { None };
-                        model.at_end();
-                        assert!(word.take_back(index), "it was claimed");
-                        assert_eq!(word.leave(owes), expected);
+                        let passes_on = model.owed;
+                        assert_eq!(word.leave(owes), model.end(index, passes_on));
                     }
                 }
                 Step::PassOn(index, owes) => {
-                    if let Some(index) = of(index, State::Searching) {
-                        let last = model.end(index);
-                        model.owed |= owes || !last;
-                        let expected = if last { model.send() } else { None };
-                        assert_eq!(word.pass_on(owes), expected);
+                    if let Some(index) = of(index, State::Looking) {
+                        model.owed |= owes;
+                        assert_eq!(word.pass_on(owes), model.end(index, true));
                     }
                 }
             }
-            let (signed, searching) = (model.count(State::Signed), model.count(State::Searching));
+            let (signed, searching) = (model.count(State::Signed), model.searches());
             let owed = if model.owed { OWED } else { 0 };
             let again = if model.again { AGAIN } else { 0 };
             let head = (signed + searching) * IDLE + searching * SEARCH + owed + again;
             assert_eq!(word.head().load(Ordering::Relaxed), head);
             assert_eq!(word.asleep(), signed);
+            assert_eq!(word.near.looking.load(Ordering::Relaxed), model.count(State::Looking));
             for (index, &state) in model.workers.iter().enumerate() {
-                assert_eq!(word.is_claimed(index), state != State::Signed);
+                let (bits, bit) = word.place(index);
+                assert_eq!(bits.load(Ordering::Relaxed) & bit != 0, state == State::Signed);
             }
         }
         true

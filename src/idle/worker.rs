@@ -242,7 +242,7 @@ impl<W: Wait> Worker<W> {
                         break Some(Next::TimedOut);
                     }
                     expired = !self.park(self.call(&mut deadline));
-                    if self.word().is_claimed(self.index) {
+                    if self.word().looks_if_claimed(self.index) {
                         break None;
                     }
                 };

@@ -2,8 +2,10 @@
 
 use crate::support::{serve, set, until_asleep, Queue};
 use atomic_parker::idle::{Idle, Next, Worker};
+use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
+use atomic_parker::{Parker, Spin};
 use std::panic::catch_unwind;
-use std::sync::{Arc, Barrier};
+use std::sync::{mpsc, Arc, Barrier, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -66,6 +68,102 @@ fn a_lone_task_wakes_exactly_the_lowest_sleeper() {
     assert_eq!(idle.asleep(), 3);
     idle.close();
     assert!(found.recv().is_err());
+}
+
+#[test]
+fn while_a_woken_worker_looks_no_other_is_woken() {
+    let (idle, mut workers, sleeps) = set(3);
+    let (started, looks) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let first = workers.remove(0);
+    let thread = std::thread::spawn(move || {
+        let mut calls = 0;
+        // The third look is the one after the wake.
+        first.next(|| {
+            calls += 1;
+            (calls == 3).then(|| (started.send(()), goes_on.recv()))
+        })
+    });
+    let found = serve(workers, &Queue::<()>::new(), |task| task);
+    until_asleep(&sleeps, 3);
+    assert!(idle.wake_one());
+    looks.recv().unwrap();
+    assert!((0..1_000).all(|_| !idle.wake_one()));
+    assert_eq!((idle.wake(1), idle.asleep()), (0, 2));
+    // A batch does not wait for it.
+    assert_eq!(idle.wake(2), 2);
+    go_on.send(()).unwrap();
+    assert!(thread.join().unwrap().is_some());
+    idle.close();
+    assert!(found.recv().is_err());
+}
+
+#[test]
+fn tasks_before_a_woken_worker_looks_wake_a_worker_each() {
+    let (idle, workers, gate) = slow_set(3);
+    let queue = Queue::new();
+    let found = serve(workers, &queue, |task| task);
+    let closed = close_when_asleep(&gate, 3);
+    let woken: Vec<bool> = (0..5)
+        .map(|task| {
+            queue.push(task);
+            idle.wake_one()
+        })
+        .collect();
+    assert_eq!(woken, [true, true, true, false, false]);
+    drop(closed);
+    let mut tasks: Vec<usize> = (0..5).map(|_| found.recv().unwrap().1).collect();
+    tasks.sort_unstable();
+    assert_eq!(tasks, [0, 1, 2, 3, 4]);
+    idle.close();
+    assert!(found.recv().is_err());
+}
+
+#[test]
+fn pinned_tasks_before_the_worker_looks_wake_no_other() {
+    let (idle, workers, gate) = slow_set(3);
+    let found = serve(workers, &Queue::<()>::new(), |task| task);
+    let closed = close_when_asleep(&gate, 3);
+    let woken: Vec<bool> = (0..5).map(|_| idle.wake_worker(2)).collect();
+    assert_eq!(woken, [true, false, false, false, false]);
+    assert_eq!(idle.asleep(), 2);
+    drop(closed);
+    idle.close();
+    assert!(found.recv().is_err());
+}
+
+/// Woken threads continue only when the gate is open. It counts the sleeps.
+struct Slow(Condvar, Arc<Mutex<usize>>);
+
+impl Wait for Slow {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        *self.1.lock().unwrap() += 1;
+        self.0.wait(sleeper);
+        drop(self.1.lock());
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        self.0.wake(key);
+    }
+}
+
+fn slow_set(workers: usize) -> (Idle<Slow>, Vec<Worker<Slow>>, Arc<Mutex<usize>>) {
+    let gate = Arc::new(Mutex::new(0));
+    let parker = |_| Parker::with_wait(Slow(Condvar::new(), gate.clone())).with_spin(Spin::off());
+    let (idle, workers) = Idle::with_parkers((0..workers).map(parker));
+    (idle, workers, gate)
+}
+
+/// Closes the gate when so many workers have begun to sleep.
+fn close_when_asleep(gate: &Mutex<usize>, count: usize) -> MutexGuard<'_, usize> {
+    loop {
+        let closed = gate.lock().unwrap();
+        if *closed == count {
+            return closed;
+        }
+        drop(closed);
+        std::thread::yield_now();
+    }
 }
 
 #[test]

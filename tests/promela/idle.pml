@@ -128,8 +128,8 @@ inline send() {
     od
 }
 
-/* `request`, after `nobody_idle`. */
-inline request() {
+/* `request`, after `nobody_idle`. While searches go on, it takes either way: the count of workers that look may be out of date. */
+inline request(any_search_is_enough) {
     atomic {
         if
         :: idle == 0 -> sends = false
@@ -138,7 +138,7 @@ inline request() {
             owed = true;
 #endif
             sends = false
-        :: idle > 0 && searches == 0 -> searches = 1; sends = true
+        :: idle > 0 && (searches == 0 || !any_search_is_enough) -> searches++; sends = true
         fi
     };
     if
@@ -154,7 +154,7 @@ inline claim(target) {
 #ifdef BARE_UNPARK
         token[target] = true
 #else
-        request()
+        request(true)
 #endif
     :: atomic { asleep[target] -> skip };
         searches++;
@@ -187,7 +187,7 @@ inline take_batch() {
         atomic { tasks[1] = tasks[1] + rest };
         if
 #ifndef KEEPS_QUIET
-        :: rest == 1 -> request(); rest = 0
+        :: rest == 1 -> request(false); rest = 0
         :: rest > 1 ->
             do
             :: atomic { rest == 0 || idle == 0 -> rest = 0; break }
@@ -313,22 +313,23 @@ looks_again:
         :: claimed ->
             claimed = false;
             /* `pass_on` */
+#ifdef KEEPS_THE_WAKE /* It does as `leave`. */
             atomic {
                 idle--;
+                sends = owed;
                 if
-#ifdef KEEPS_THE_WAKE
-                :: searches > 1 || !owed -> end_search(); sends = false
-                :: searches == 1 && owed -> sends = true
-#else
-                :: searches == 1 -> sends = true
-                :: searches > 1 -> searches--; owed = true; sends = false
-#endif
+                :: sends
+                :: else -> end_search(); look_again = searches > 0
                 fi
             };
             if
             :: sends -> sends = false; send()
             :: else
             fi
+#else
+            idle--;
+            send()
+#endif
         :: else -> idle--
         fi;
         goto runs
@@ -365,26 +366,19 @@ searches_again:
         searching = false;
         atomic {
             idle--;
+            sends = owed || owes || !found;
             if
-            :: searches == 1 && (owed || owes || (expired || ends) && !found) ->
+            :: sends ->
 #ifdef ONE_LINK
-                owed = false;
+                owed = false
 #else
-                owed = (owed || owes);
+                owed = owed || owes
 #endif
-                sends = true
-            :: searches == 1 && !(owed || owes || (expired || ends) && !found) -> end_search(); sends = false
-            :: searches > 1 ->
-                searches--;
-                if
-                :: found ->
-                    owed = (owed || owes);
+            :: else ->
+                end_search();
 #ifndef LEAVES_OTHERS_ALONE
-                    look_again = true
+                look_again = searches > 0
 #endif
-                :: !found -> owed = true
-                fi;
-                sends = false
             fi;
             owes = false;
             expired = false
@@ -440,7 +434,7 @@ proctype caller(byte work; byte from) {
 #endif
 #ifndef FIXED
     if
-    :: request() /* for nothing */
+    :: request(false) /* for nothing */
     :: skip
     fi;
 #endif
@@ -482,7 +476,7 @@ proctype caller(byte work; byte from) {
             :: atomic { idle > 0 -> skip };
                 claim(target)
             fi
-        :: target == NONE && one -> request()
+        :: target == NONE && one -> request(false)
 #ifdef CLOSES
         :: target == NONE && one && work == 0 -> skip
 #endif
