@@ -1,7 +1,7 @@
-use super::shared::{take_has_woken, Margin, Shared};
+use super::shared::{Margin, Shared};
 use super::unparker::Unparker;
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{spin, spin_untimed, End, Policy, Spin, Spun, Wake};
+use crate::spin::{spin, spin_untimed, take_has_woken, End, Policy, Spin, Spun, Wake};
 use crate::state::ParkState;
 use crate::sync;
 use crate::wait::{self, Wait};

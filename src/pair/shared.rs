@@ -1,12 +1,11 @@
 //! What a [`Parker`](crate::Parker) and its [`Unparker`](crate::Unparker)s share.
 
 use crate::atomic_parker::AtomicParker;
-use crate::spin::WakeTime;
+use crate::spin::{note_that_it_has_woken, WakeTime};
 use crate::state::ParkState;
 use crate::sync;
 use crate::wait::Wait;
 use crate::waker::Target;
-use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
@@ -52,21 +51,9 @@ impl<W: Wait> Shared<W> {
     pub(super) fn notify(&self) -> ParkState {
         self.parker().notify_or_wake(|| {
             self.wake_time().answer(sync::cpu, sync::clock);
-            let _ = HAS_WOKEN.try_with(|has_woken| has_woken.set(true));
+            note_that_it_has_woken();
         })
     }
-}
-
-thread_local! {
-    /// Whether this thread has woken a sleeper since its own last wait.
-    static HAS_WOKEN: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Returns whether this thread has woken a sleeper since the last call.
-#[inline]
-pub(super) fn take_has_woken() -> bool {
-    // False also where a thread that ends has no thread-locals any more.
-    HAS_WOKEN.try_with(Cell::take).unwrap_or(false)
 }
 
 impl<W: Wait + Send + Sync + 'static> Target for Shared<W> {

@@ -1,7 +1,7 @@
 //! Spinning: for how long a parker spins before it sleeps.
 //!
-//! `policy.rs` decides, `turns.rs` spins, `wake_time.rs` has the waker say when the token came, and `process.rs` is what
-//! all parkers share.
+//! `policy.rs` decides, `turns.rs` spins, `wake_time.rs` has what the waker says and notes, and `process.rs` is what all
+//! parkers share.
 
 mod policy;
 mod process;
@@ -10,7 +10,7 @@ mod wake_time;
 
 pub(crate) use policy::{End, Policy};
 pub(crate) use turns::{spin, spin_untimed, Spun};
-pub(crate) use wake_time::{Wake, WakeTime};
+pub(crate) use wake_time::{note_that_it_has_woken, take_has_woken, Wake, WakeTime};
 
 use std::fmt;
 use std::time::Duration;
@@ -28,7 +28,8 @@ use std::time::Duration;
 /// | [`bounded`](Spin::bounded) | at each park, for a fixed time |
 /// | [`off`](Spin::off) | never |
 ///
-/// No spin goes past the deadline of a timed park. An [`AtomicParker`](crate::AtomicParker) never spins.
+/// No spin goes past the deadline of a timed park. An [`AtomicParker`](crate::AtomicParker) never spins, and nothing does on
+/// `wasm32-unknown-unknown`, where `std` has no clock.
 ///
 /// # Event loops
 ///
@@ -105,12 +106,13 @@ impl Spin {
     /// Spins if the last waits show that this costs less processor time than sleeping. The default.
     ///
     /// For every sequence of waits, the processor time of sleeper and waker together is at most twice that of sleeping at
-    /// once, plus a constant, where a sleep and its wake-up take 3 µs or more. If all waits are longer than 60 µs, the parker
-    /// does not spin; to learn that costs about a tenth of its first sleeps, and a few per cent later.
+    /// once, plus 0.4 ms for each parker, where a sleep and its wake-up take 3 µs or more. (Not counting by how much a spin
+    /// overruns its length: by less than a microsecond.) If all waits are longer than 60 µs, the parker hardly ever
+    /// spins; to learn that costs about a tenth of its first sleeps, and a few per cent later.
     ///
     /// A sleep is assumed to cost 4 µs. So the parker spins if it has learned that the token comes within that time, from another
     /// CPU. If the thread has woken another one before, and the token comes within 60 µs, it sometimes spins for that long, as both sides
-    /// may be waiting for each other's wake-up. This adds at most a 32nd of the cost of its sleeps, and an eighth of what spins have
+    /// may be waiting for each other's wake-up. This adds at most 4 % of the cost of its sleeps, and an eighth of what spins have
     /// saved. On a single CPU it hardly ever spins, as a token from the same CPU gives no credit.
     /// [`docs::spinning`](crate::docs::spinning) has the rules.
     ///

@@ -58,7 +58,7 @@ impl Run {
 
     /// For each price of a sleep that the docs name.
     fn assert_at_most_twice(&self, name: &str) {
-        for (price, most) in [(S, 1.6), (3_000, 2.0), (8_000, 1.6)] {
+        for (price, most) in [(S, 1.55), (3_000, 1.9), (8_000, 1.55)] {
             let ratio = self.ratio_at(price);
             assert!(ratio <= most, "{name}, at {price}: {ratio}");
         }

@@ -58,7 +58,7 @@ impl<const N: usize> LongSpins<N> {
     /// Counts a spin that lasts from `now` to `end`, in microseconds, unless there are `most` already.
     ///
     /// Two that begin at the same moment may not see each other; the next spin of one of them sees the other's. Each parker
-    /// has a slot by its `number`, so that few share one; a slot that is taken counts once.
+    /// has a slot by its `number`, so that few share one; two that share one count once at most.
     pub(crate) fn begin(&self, number: usize, now: u32, end: u32, most: u32) -> Option<LongSpin<'_>> {
         // Relaxed, here and in `drop`: no memory is reached through these times.
         let runs = |slot: &&CachePadded<AtomicU32>| match slot.load(Ordering::Relaxed) {

@@ -29,8 +29,8 @@ mod imp {
     pub(crate) use std::thread_local as local;
     use std::time::{Duration, SystemTime};
 
-    /// Whether parkers spin: not in models.
-    pub(crate) const SPINS: bool = true;
+    /// Whether parkers spin: not in models, and not where `std` has no clock.
+    pub(crate) const SPINS: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));
 
     #[inline]
     pub(crate) fn now() -> Instant {
@@ -121,7 +121,7 @@ mod imp;
 /// Whether a model unwinds. One that has deadlocked panics at each step, and a second panic would abort the process.
 #[inline]
 pub(crate) fn model_unwinds() -> bool {
-    !SPINS && std::thread::panicking()
+    cfg!(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))) && std::thread::panicking()
 }
 
 /// A clock in nanoseconds that begins anew every 4.3 s: what fits into an atomic everywhere.
