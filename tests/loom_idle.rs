@@ -5,12 +5,13 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release --features loom,futex,parking_lot --test loom_idle
 //! ```
 //!
-//! Each model runs with one word for all workers and with one word for each. A worker that sleeps while work waits is a
+//! Each model runs with one word for all workers, and with one word for each; in the second case, an announcement relies on any
+//! search, as it may, so that models with few preemptions reach what comes after. A worker that sleeps while work waits is a
 //! deadlock here. The queues are Relaxed, so that only the set can make work visible. `tests/weaken.sh` shows that the
 //! models can fail. `tests/loom.rs` lists the limits of loom.
 
 use atomic_parker::idle::{Idle, Next, Worker};
-use atomic_parker::model::{advance_clock, set_word_bits};
+use atomic_parker::model::{advance_clock, set_any_search_is_enough, set_word_bits};
 use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
 use atomic_parker::{Parker, Spin};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -45,7 +46,7 @@ impl Slow for ParkingLot {
 
 /// Runs a model over all interleavings with at most `preemptions`.
 fn explore(name: &str, preemptions: usize, model: fn()) {
-    for bits in [1, 3] {
+    for (bits, any) in [(1, false), (3, true)] {
         let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let counter = interleavings.clone();
         let mut builder = loom::model::Builder::new();
@@ -53,6 +54,7 @@ fn explore(name: &str, preemptions: usize, model: fn()) {
         let bound = builder.preemption_bound.map_or(preemptions, |bound| bound.min(preemptions));
         builder.preemption_bound = Some(bound);
         set_word_bits(bits);
+        set_any_search_is_enough(any);
         builder.check(move || {
             counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             model();
@@ -82,6 +84,7 @@ check! {
     two_tasks_each_announced on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     two_tasks_announced_at_once on Condvar <= 2, ParkingLot <= 2;
     two_tasks_of_two_callers on Condvar <= 2, ParkingLot <= 2;
+    announced_during_a_search on Condvar <= 1, ParkingLot <= 1;
     announced_for_nothing on Condvar <= 1, Futex <= 1, ParkingLot <= 1;
     claimed_while_searching on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     three_tasks on Condvar <= 0, Futex <= 0, ParkingLot <= 0;
@@ -89,6 +92,7 @@ check! {
     pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
     batch on Condvar <= 2, ParkingLot <= 2;
     deadline_against_wake on Condvar <= 2, ParkingLot <= 2;
+    deadline_of_the_only_worker on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     earlier_timer on Condvar <= 3, ParkingLot <= 3;
     panic_in_first_look on Condvar <= 2, ParkingLot <= 2;
     panic_in_last_look on Condvar <= 2, ParkingLot <= 2;
@@ -219,6 +223,53 @@ fn two_tasks_of_two_callers<W: Slow>() {
     join(&idle, threads);
 }
 
+/// The search of a caller finds no bit and ends, while the second worker signs, and announces a task from within its last look.
+fn announced_during_a_search<W: Slow>() {
+    let (idle, mut workers) = set::<W>(2);
+    let (queue, left) = (Queue::new(2), Left::new(2));
+    let second = workers.remove(1);
+    // It looks at the tasks in reverse order.
+    let (worker, looks, taken) = (workers.remove(0), queue.clone(), left.clone());
+    let first = thread::spawn(move || {
+        if worker.next(|| (0..2).rev().find(|&task| looks.take(task))).is_some() {
+            taken.taken(worker.idle());
+        }
+        forget(worker);
+    });
+    thread::yield_now(); // so that it sleeps, without a preemption
+    let looks = queue.clone();
+    let second = thread::spawn(move || {
+        let mut calls = 0;
+        let find = || {
+            calls += 1;
+            if looks.take(0) {
+                return Some(());
+            } else if calls == 2 {
+                looks.push(0);
+                second.idle().wake_one();
+                thread::yield_now();
+            }
+            looks.take(1).then_some(())
+        };
+        if second.next(find).is_some() {
+            left.taken(second.idle());
+        }
+        if calls < 2 {
+            left.taken(second.idle()); // the task that it did not push
+        }
+        forget(second);
+    });
+    // In a thread of its own: a thread of loom that has yielded reads no old values any more.
+    let caller = {
+        let idle = idle.clone();
+        thread::spawn(move || {
+            queue.push(1);
+            idle.wake_one();
+        })
+    };
+    join(&idle, vec![caller, first, second]);
+}
+
 /// The first announcement is for nothing. A worker that searches for it may end that search while the others rely on it.
 fn announced_for_nothing<W: Slow>() {
     let (idle, workers) = set::<W>(2);
@@ -340,6 +391,24 @@ fn deadline_against_wake<W: Slow>() {
     idle.wake_one();
     advance_clock();
     join(&idle, threads);
+}
+
+/// A worker that was woken for the task does not stop at its deadline without it.
+fn deadline_of_the_only_worker<W: Slow>() {
+    let (idle, mut workers) = set::<W>(1);
+    let queue = Queue::new(1);
+    let (worker, looks) = (workers.remove(0), queue.clone());
+    let thread = thread::spawn(move || {
+        let next = worker.next_timeout(Duration::from_secs(1), || looks.pop());
+        forget(worker);
+        next
+    });
+    queue.push(0);
+    let woken = idle.wake_one();
+    advance_clock();
+    let next = thread.join().unwrap();
+    assert!(next == Next::Work(0) || !woken);
+    idle.assert_at_rest();
 }
 
 /// Another thread sets a deadline for a worker that sleeps without one.

@@ -35,9 +35,9 @@
 //! `find`, or are dropped.
 //!
 //! **Few workers wake for nothing.** A task that comes alone wakes one worker; it may wake another one if the first was just
-//! falling asleep, or if its deadline passes at that moment. While a woken worker is in its `find`, further `wake_one`s wake no
-//! worker: when it has found work, it wakes the next one. Workers that were woken and have not started yet do not count, as each was
-//! woken for other work. Such a chain of wakes ends with one worker that finds nothing.
+//! falling asleep, or if its deadline passes at that moment. While a woken worker searches, that is, in its first `find` after the
+//! wake, further `wake_one`s wake no worker: when it has found work, it wakes the next one. Workers that were woken and have not
+//! started yet do not count, as each was woken for other work. Each such chain of wakes ends with a worker that finds nothing.
 //!
 //! Wakes are not fair: the worker with the highest index may sleep for ever, and that is intended.
 //!
@@ -54,7 +54,7 @@
 //!   other worker, as it relies on this one.
 //!
 //! `find` may return work that is not announced yet. It may panic: the panic reaches the caller, and a wake that was
-//! meant for this worker goes to another one.
+//! meant for this worker goes to another one, if one sleeps.
 //!
 //! # Every piece of work is announced
 //!
@@ -72,7 +72,9 @@
 //! `next`. [`wake_one`](Idle::wake_one) returns false if it woke no worker: none sleeps, or a woken one is searching. A pool
 //! that can grow then starts a thread, with a [`Worker`] that has no thread yet or one from [`enter`](Idle::enter). It
 //! does so even if a worker is searching, as that worker may take other work. To end a worker that was idle for long,
-//! use [`next_timeout`](Worker::next_timeout), and drop the worker: its place is then free for `enter`.
+//! use [`next_timeout`](Worker::next_timeout), and drop the worker: its place is then free for `enter`. After that, the thread
+//! must look at the queues once more, and call `enter` again if there is work: before the drop, a pusher could neither wake
+//! this worker nor enter its place. The same holds for a thread that ends by a panic.
 //!
 //! # How to pin a task to a worker
 //!
@@ -131,7 +133,8 @@
 //! # Closing
 //!
 //! Call [`close`](Idle::close) when no running task can make more work: when a count of unfinished tasks is zero, for
-//! example. Workers still find the work that was visible before it. Later, `wake_one` does nothing. An
+//! example. Workers still find the work that was visible before it. Later, `wake_one` does nothing; `wake` and `wake_worker` wake
+//! workers in `wait_for`. An
 //! executor that ends while tasks still run drops what is left in its queues after its threads have ended, as
 //! `examples/executor` does.
 //!
@@ -174,7 +177,8 @@ use word::Word;
 /// # Panics
 ///
 /// No method panics by itself, except [`new`](Idle::new) and [`with_parkers`](Idle::with_parkers) with more workers
-/// than the set can count. A panic of a user's [`Wait`] reaches the caller.
+/// than the set can count. A panic of a user's [`Wait::wake`] reaches the caller, perhaps a worker that has just found work
+/// and passes a wake on: that work is dropped, and the woken worker may sleep on.
 ///
 /// # Examples
 ///
@@ -311,8 +315,8 @@ impl<W: Wait> Idle<W> {
     /// Announces one piece of shared work, which must be visible by now; returns whether a sleeping worker was woken.
     ///
     /// It wakes the sleeping worker with the lowest index, so that few workers get most of the work. It returns false if no
-    /// worker sleeps, or if a woken worker is in its `find`: that one takes the work, or wakes another one. After
-    /// [`close`](Idle::close) it always returns false.
+    /// worker sleeps, or if the wakes that are on their way are enough: one for each sleeper, or to a worker that searches, in its
+    /// first `find` after the wake. That one takes the work, or wakes another one. After [`close`](Idle::close) it always returns false.
     ///
     /// One `SeqCst` fence and one load while no worker sleeps or searches, for any number of workers. No system call
     /// unless it wakes a worker.
@@ -364,9 +368,8 @@ impl<W: Wait> Idle<W> {
 
     /// Announces `work` pieces of shared work, which must be visible by now; returns how many workers it woke.
     ///
-    /// It wakes up to `work` sleeping workers itself, the lowest indices first. If the work is worth several workers,
-    /// that is faster than [`wake_one`](Idle::wake_one) for each piece, which wakes no worker while one is in its `find`, and delays the
-    /// pieces that come after. Use it for a batch, the events of a poll, or the timers that are due. For one piece, it is
+    /// A worker that sleeps again meanwhile may be woken twice, and is counted twice then. It wakes up to `work` sleeping workers itself, the lowest indices first. If the work is worth several workers,
+    /// that is faster than [`wake_one`](Idle::wake_one) for each piece, which wakes no worker while one searches. Use it for a batch, the events of a poll, or the timers that are due. For one piece, it is
     /// `wake_one`. Zero does nothing. After [`close`](Idle::close) it still wakes workers in [`wait_for`](Worker::wait_for), as a
     /// `find` may move a batch then.
     ///

@@ -2,26 +2,26 @@
 //!
 //! The *head* holds two counts and two flags. The other words hold one bit for each worker. A worker whose bit is set
 //! sleeps, or looks for the last time before it does. A thread that clears the bit of another worker has *claimed* that worker.
-//! One word more counts the claimed workers that have started to look.
+//! One word more counts the claimed workers that look.
 //!
 //! | part of the head | meaning |
 //! | --- | --- |
 //! | idle | workers that sleep or search; a worker sets its bit before it is counted |
 //! | searching | *searches*: claimed workers that have not finished their look, and callers that are choosing a worker |
-//! | OWED | more work may wait than there are searches: the last one must look again, or go on to another worker |
+//! | OWED | more work may wait than there are searches: a search that ends with work goes on to another worker, and the last one that finds nothing looks again |
 //! | AGAIN | a search ended with work while others went on: the last one must look again if it finds nothing |
 //!
 //! | transition | by | head | bits, and then |
 //! | --- | --- | --- | --- |
 //! | `nobody_idle` | an announcement | read | fence before it |
-//! | `request` | an announcement | idle is 0: nothing. A claimed worker looks, or all idle workers are claimed: set OWED. Else searching + 1 | `send` |
+//! | `request` | an announcement | idle is 0: nothing. Searches, and a claimed worker looks, or there are as many as idle workers: set OWED. Else searching + 1 | `send` |
 //! | `send` | the owner of a search | | clear the lowest bit: that worker has the search now |
 //! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED and try again, which sets OWED again before it clears a bit. Else searching - 1 | |
 //! | `request_more` | `wake` | searching + 1 | `send` |
 //! | `claim` | `wake_worker`, `close` | bit clear: as `request`, but any search is enough. Else searching + 1 | clear a certain bit; `send` if it is gone by then |
 //! | `sign` | a worker without work | after the bit. Busy: idle + 1. Searching: searching - 1, set OWED if others search; but the last one with a flag clears both and keeps its search | set the bit; fence after the head; clear the bit again if the search was kept |
 //! | `retract` | a signed worker | idle - 1, if it was not claimed | clear its bit, if it is still set |
-//! | `leave` | a searching worker with work | idle - 1; with OWED, it keeps its search. Else searching - 1, set AGAIN if others search | `send`, with the search that was kept |
+//! | `leave` | a searching worker with work | idle - 1; with OWED, or if it owes, it keeps its search. Else searching - 1, set AGAIN if others search | `send`, with the search that was kept |
 //! | `pass_on` | a claimed worker that has not searched, or stops without work | idle - 1 | `send`, with its search |
 //!
 //! A worker that has cleared the flags in `sign` *owes* a search: `leave` and `pass_on` set OWED again.
@@ -41,12 +41,17 @@
 //! worker's fence came first, it was counted in the head when the announcement read it, so a later step of the owner on the
 //! head reads that count or a later value. So `sign` sets the bit before it releases the count, and `send` acquires the head before it reads the bits.
 //!
+//! With several words, an owner may find the bit of a worker cleared that another owner has claimed meanwhile. It must then find
+//! each bit that the other one could have claimed instead. So all read the words in one order, each owner acquires between two of
+//! them, and claims release.
+//!
 //! Acquire stands where a worker learns from its bit that it was claimed: in `take_back` and `looks_if_claimed`. There is no
 //! fence between that and its next look, which must see the work that it was claimed for. And the worker must see the
 //! search counted before it counts it back. So the steps that clear the bit of another worker release, as the search was
 //! counted before. Models cannot show the second reason: there, a read-modify-write always reads the newest value.
 
 use crate::sync::atomic::{fence, AtomicUsize, Ordering};
+use crate::sync::is_enough;
 use crossbeam_utils::CachePadded;
 
 /// How many words of bits lie on the cache line of the head: enough for 384 workers where a word has 64 bits.
@@ -78,7 +83,7 @@ pub(super) struct Word {
 
 struct Near {
     head: AtomicUsize,
-    /// Claimed workers that look: they have started, and have not changed the head since.
+    /// Claimed workers that have started to look, and have not found work nor signed since. It may be out of date.
     looking: AtomicUsize,
     words: [AtomicUsize; NEAR],
 }
@@ -133,15 +138,15 @@ impl Word {
         self.request_unless(|head| {
             let all_claimed = (head & SEARCH_MASK) / SEARCH >= head & IDLE_MASK;
             // Relaxed: either answer is correct.
-            all_claimed || self.near.looking.load(Ordering::Relaxed) > 0
+            is_enough(all_claimed || self.near.looking.load(Ordering::Relaxed) > 0)
         })
     }
 
     /// Asks for a search, unless one goes on that is enough.
-    fn request_unless(&self, is_enough: impl Fn(usize) -> bool) -> Option<usize> {
+    fn request_unless(&self, enough: impl Fn(usize) -> bool) -> Option<usize> {
         let mut head = self.head().load(Ordering::Relaxed);
         loop {
-            let searched = head & SEARCH_MASK != 0 && is_enough(head);
+            let searched = head & SEARCH_MASK != 0 && enough(head);
             let wanted = if searched { head | OWED } else { head + SEARCH };
             if head & IDLE_MASK == 0 || wanted == head {
                 return None;
@@ -182,6 +187,10 @@ impl Word {
     /// Clears the lowest bit that is set, by the owner of a search; first sets OWED if it is `owed`.
     fn take_lowest(&self, owed: bool) -> Option<usize> {
         for word in 0..self.words {
+            if word > 0 {
+                // Acquire, of what the words before have shown: the bits that other owners saw when they claimed there.
+                fence(Ordering::Acquire);
+            }
             let bits = self.word(word);
             let mut seen = bits.load(Ordering::Relaxed);
             while seen != 0 {
@@ -303,13 +312,13 @@ impl Word {
     fn end_search(&self, always: bool, owes: bool) -> Option<usize> {
         let owed = if owes { OWED } else { 0 };
         let passes_on = |head| always || (head | owed) & OWED != 0;
+        self.ends_look();
         let before = self.change(|head| match passes_on(head) {
             true => (head - IDLE) | owed,
             false if is_last(head) => without_search(head) - IDLE,
             // If the others find nothing, this worker may have taken what one of them was claimed for.
             false => (without_search(head) - IDLE) | AGAIN,
         });
-        self.ends_look();
         if passes_on(before) {
             self.send()
         } else {

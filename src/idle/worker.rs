@@ -3,7 +3,7 @@
 use super::word::Word;
 use super::Idle;
 use crate::pair::Parker;
-use crate::sync::{deadline_after, lock, model_unwinds};
+use crate::sync::{deadline_after, has_passed, lock, model_unwinds};
 use crate::wait::{self, Wait};
 use std::cell::Cell;
 use std::fmt;
@@ -158,7 +158,8 @@ impl<W: Wait> Worker<W> {
         self.run(Ends::AtClose, || *deadline.get_or_insert_with(|| deadline_after(timeout)), find)
     }
 
-    /// As [`next`](Worker::next), but gives up at a deadline: `deadline` is called before each sleep.
+    /// As [`next`](Worker::next), but gives up at a deadline: `deadline` is called before each sleep, and before a worker that was
+    /// woken and has found nothing searches on.
     ///
     /// For executors with timers: if a wake announces an earlier timer, the worker calls `find`, which finds nothing,
     /// and then `deadline` again. `None` means no deadline. A deadline in the past does not sleep. Otherwise as
@@ -227,11 +228,15 @@ impl<W: Wait> Worker<W> {
         let mut stay = Stay { worker: self, standing: Standing::Busy };
         let mut expired = false;
         loop {
-            let mut end = None;
-            if stay.sign() {
+            // A worker may search again and again and not sleep. Before a look, which then finds what was there before `close`.
+            let mut end = match stay.standing {
+                Standing::Searching { .. } if self.is_over(ends) => Some(Next::Closed),
+                Standing::Searching { .. } => has_passed(self.call(&mut deadline)).then_some(Next::TimedOut),
+                Standing::Busy | Standing::Signed => None,
+            };
+            if end.is_none() && stay.sign() {
                 end = loop {
-                    // Before the look, which then finds what was there before `close`.
-                    let closed = ends == Ends::AtClose && self.idle.is_closed();
+                    let closed = self.is_over(ends); // before the look
                     if let Some(work) = self.call(&mut find) {
                         stay.end_early();
                         return Next::Work(work);
@@ -260,6 +265,11 @@ impl<W: Wait> Worker<W> {
                 return end;
             }
         }
+    }
+
+    /// Whether the worker ends when it finds nothing.
+    fn is_over(&self, ends: Ends) -> bool {
+        ends == Ends::AtClose && self.idle.is_closed()
     }
 
     /// Sleeps; returns false if the deadline has passed.

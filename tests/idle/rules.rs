@@ -208,6 +208,25 @@ fn a_deadline_that_passes_ends_the_sleep_and_not_earlier() {
 }
 
 #[test]
+fn announcements_without_end_do_not_keep_a_worker_from_ending() {
+    let (idle, workers) = Idle::new(1);
+    let mut calls = 0;
+    let mut find = || {
+        calls += 1;
+        if calls > 10_000 {
+            idle.close();
+        }
+        idle.wake_one();
+        idle.wake_worker(0);
+        None::<()>
+    };
+    assert_eq!(workers[0].next_deadline(|| Some(Instant::now()), &mut find), Next::TimedOut);
+    assert_eq!(workers[0].next_timeout(Duration::from_millis(1), &mut find), Next::TimedOut);
+    assert_eq!(workers[0].next(&mut find), None);
+    assert_eq!(idle.asleep(), 0);
+}
+
+#[test]
 fn next_within_find_panics_and_leaves_the_set_whole() {
     let (idle, workers) = Idle::new(1);
     let nested = catch_unwind(|| workers[0].next(|| workers[0].next(|| Some(1))));
