@@ -30,7 +30,7 @@
 //!
 //! **No worker sleeps while work waits.** Precisely: some work is made visible, and then [`wake_one`](Idle::wake_one)
 //! is called. From the return of that call until a worker takes the work, if a worker sleeps, another one is on its way
-//! to a call of `find` that will see the work, and wakes the next one if there may be more. So tasks that wait for each
+//! to a call of `find` that will see the work, and wakes the next one if there may be more; or another call is about to wake one. So tasks that wait for each
 //! other never hang if there are as many workers as tasks, even if other workers fall asleep, time out, panic in
 //! `find`, or are dropped.
 //!
