@@ -108,7 +108,9 @@ fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
     if !poisson && (micros == 2.0 || micros == 20.0 || micros == 200.0) {
         rows = rows.into_iter().map(|row| if row.value == CPU_OF_BOTH { row } else { row.in_chart() }).collect();
     }
-    all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false }, 10, true, rows));
+    // Where a few per cent decide.
+    let slices = if micros <= 2.0 || long { 30 } else { 10 };
+    all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false }, slices, true, rows));
 }
 
 fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
@@ -131,7 +133,7 @@ fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
         row("2 µs and 5 ms in turn: CPU a park", CPU, &[peers(1.1)]),
     ];
     let gaps = Gaps::InTurn(2_000, 5_000_000);
-    all.push(parks("short and long", Parks { place, gaps, a_turn: 20, turns: 6, fresh: false }, 16, false, rows));
+    all.push(parks("short and long", Parks { place, gaps, a_turn: 20, turns: 6, fresh: false }, 48, false, rows));
     let rows = vec![row("block_on, round trip, two cores", 0, &[peers(0.01).where_the_floor_is()]).in_chart()];
     all.push(each_in_turn("block_on, round trip", rows, 12, move || {
         let mut turns = Vec::new();
