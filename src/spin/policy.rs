@@ -40,9 +40,6 @@ const EXPLORATION: u32 = 300_000;
 const SAVED_PART: u32 = 32;
 /// A spin that finds the token saves this part of the time that it spared.
 const SPARED_PART: u32 = 8;
-/// `S` as credit, and the most credit.
-const S: u16 = 1_000;
-const MOST_CREDIT: u16 = 3 * S;
 /// The highest number of misses, and of quiet.
 const MOST: u8 = 6;
 
@@ -50,11 +47,11 @@ const MOST: u8 = 6;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) spin: Spin,
-    /// What spins saved, less what they spent, in parts of the limit: in waits that begin as the next one, after a short wait
+    /// What spins saved, less what they spent, up to `3 S`: in waits that begin as the next one, after a short wait
     /// or after a long one.
-    credit: u16,
+    credit: u32,
     /// The same in the other waits. Not an array: with an index, `step` would work on a copy in memory.
-    other_credit: u16,
+    other_credit: u32,
     /// For how long to spin in the next exploration, or in what is left of this one.
     savings: u32,
     /// So many waits to sleep through without learning.
@@ -90,7 +87,7 @@ impl Policy {
         Self {
             spin,
             // A fixed spin never spends it.
-            credit: u16::from(!spin.is_adaptive()),
+            credit: u32::from(!spin.is_adaptive()),
             other_credit: 0,
             savings: EXPLORATION,
             skip: 0,
@@ -131,7 +128,7 @@ impl Policy {
     /// Learns from a wait that was not skipped, and that began with a spin of this length. `has_woken`: the thread has woken
     /// a sleeper since its last wait.
     ///
-    /// Inlined, so that there is no division where `spun` is the constant 0, as in each hand-over.
+    /// Inlined, as `spun` is the constant 0 in each hand-over.
     #[inline(always)]
     pub(crate) fn step(&mut self, spun: u32, end: End, has_woken: bool) {
         let limit = self.spin.limit();
@@ -157,14 +154,14 @@ impl Policy {
             self.savings = (self.savings + saved).min(EXPLORATION);
         }
         let slept_through = !self.has_credit() && !self.explores;
-        let parts = (u64::from(spun) * u64::from(S) / u64::from(limit)).min(S.into()) as u16;
         if found && short {
-            self.credit = (S.max(self.credit) + S - parts).min(MOST_CREDIT);
+            let credit = limit.max(self.credit).saturating_add(limit - spun);
+            self.credit = credit.min(limit.saturating_mul(3));
             self.misses = 0;
         } else if slept_through && short && self.draw(1 << self.misses) == 0 {
-            self.credit = S;
+            self.credit = limit;
         } else if !slept_through && !self.explores {
-            self.credit = self.credit.saturating_sub(parts);
+            self.credit = self.credit.saturating_sub(spun);
             self.misses = (self.misses + u8::from(self.credit == 0)).min(MOST);
         }
         let begins = slept_through && !short && has_woken && self.savings == EXPLORATION;
