@@ -30,9 +30,9 @@
 //!
 //! **No worker sleeps while work waits.** Precisely: some work is made visible, and then [`wake_one`](Idle::wake_one)
 //! is called. From the return of that call until a worker takes the work, if a worker sleeps, another one is on its way
-//! to a call of `find` that will see the work, and wakes the next one if there may be more; or another call is about to wake one. So tasks that wait for each
-//! other never hang if there are as many workers as tasks, even if other workers fall asleep, time out, panic in
-//! `find`, or are dropped.
+//! to a call of `find` that will see the work, and wakes the next one if there may be more; or another call is about to
+//! wake one. So tasks that wait for each other never hang if there are as many workers as tasks, even if other workers
+//! fall asleep, time out, panic in `find`, or are dropped.
 //!
 //! **Few workers wake for nothing.** A task that comes alone wakes one worker; it may wake another one if the first was just
 //! falling asleep, or if its deadline passes at that moment. While a woken worker searches, that is, in its first `find` after the
@@ -368,10 +368,11 @@ impl<W: Wait> Idle<W> {
 
     /// Announces `work` pieces of shared work, which must be visible by now; returns how many workers it woke.
     ///
-    /// A worker that sleeps again meanwhile may be woken twice, and is counted twice then. It wakes up to `work` sleeping workers itself, the lowest indices first. If the work is worth several workers,
-    /// that is faster than [`wake_one`](Idle::wake_one) for each piece, which wakes no worker while one searches. Use it for a batch, the events of a poll, or the timers that are due. For one piece, it is
-    /// `wake_one`. Zero does nothing. After [`close`](Idle::close) it still wakes workers in [`wait_for`](Worker::wait_for), as a
-    /// `find` may move a batch then.
+    /// It wakes up to `work` sleeping workers itself, the lowest indices first. If the work is worth several workers,
+    /// that is faster than [`wake_one`](Idle::wake_one) for each piece, which wakes no worker while one searches. Use it
+    /// for a batch, the events of a poll, or the timers that are due. For one piece, it is `wake_one`. Zero does nothing. A
+    /// worker that sleeps again meanwhile may be woken twice, and is counted twice then. After [`close`](Idle::close) it still
+    /// wakes workers in [`wait_for`](Worker::wait_for), as a `find` may move a batch then.
     ///
     /// # Examples
     ///
