@@ -403,10 +403,15 @@ fn deadline_of_the_only_worker<W: Slow>() {
         forget(worker);
         next
     });
-    queue.push(0);
-    let woken = idle.wake_one();
-    advance_clock();
-    let next = thread.join().unwrap();
+    let caller = {
+        let idle = idle.clone();
+        thread::spawn(move || {
+            queue.push(0);
+            idle.wake_one()
+        })
+    };
+    advance_clock(); // perhaps between the claim of the worker and its unpark
+    let (woken, next) = (caller.join().unwrap(), thread.join().unwrap());
     assert!(next == Next::Work(0) || !woken);
     idle.assert_at_rest();
 }
