@@ -171,6 +171,15 @@ fn one_or_none<W: Slow>(workers: Vec<Worker<W>>, queue: &Queue, left: &Left) -> 
     workers.into_iter().map(start).collect()
 }
 
+/// A thread that announces a task; returns what `wake_one` returns.
+fn caller<W: Slow>(idle: &Idle<W>, queue: &Queue, task: usize) -> JoinHandle<bool> {
+    let (idle, queue) = (idle.clone(), queue.clone());
+    thread::spawn(move || {
+        queue.push(task);
+        idle.wake_one()
+    })
+}
+
 /// After the last worker, no worker and no search is counted.
 fn join<W: Slow>(idle: &Idle<W>, threads: Vec<JoinHandle<()>>) {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -210,13 +219,7 @@ fn two_tasks_of_two_callers<W: Slow>() {
     let (idle, workers) = set::<W>(2);
     let queue = Queue::new(2);
     let threads = one_each(workers, &queue);
-    let caller = {
-        let (idle, queue) = (idle.clone(), queue.clone());
-        thread::spawn(move || {
-            queue.push(1);
-            idle.wake_one();
-        })
-    };
+    let caller = caller(&idle, &queue, 1);
     queue.push(0);
     idle.wake_one();
     caller.join().unwrap();
@@ -260,14 +263,8 @@ fn announced_during_a_search<W: Slow>() {
         forget(second);
     });
     // In a thread of its own: a thread of loom that has yielded reads no old values any more.
-    let caller = {
-        let idle = idle.clone();
-        thread::spawn(move || {
-            queue.push(1);
-            idle.wake_one();
-        })
-    };
-    join(&idle, vec![caller, first, second]);
+    caller(&idle, &queue, 1).join().unwrap();
+    join(&idle, vec![first, second]);
 }
 
 /// The first announcement is for nothing. A worker that searches for it may end that search while the others rely on it.
@@ -403,13 +400,7 @@ fn deadline_of_the_only_worker<W: Slow>() {
         forget(worker);
         next
     });
-    let caller = {
-        let idle = idle.clone();
-        thread::spawn(move || {
-            queue.push(0);
-            idle.wake_one()
-        })
-    };
+    let caller = caller(&idle, &queue, 0);
     advance_clock(); // perhaps between the claim of the worker and its unpark
     let (woken, next) = (caller.join().unwrap(), thread.join().unwrap());
     assert!(next == Next::Work(0) || !woken);

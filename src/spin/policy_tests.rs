@@ -319,14 +319,14 @@ fn a_fixed_spin_stops_only_for_the_same_cpu() {
 #[test]
 fn credit_is_what_successful_spins_have_saved() {
     let mut policy = Policy::new(Spin::adaptive(), 1);
-    // The first wait has a credit of its own, as no short wait came before it. Per cent of `S`.
-    let expected = [[175, 0], [175, 175], [175, 250], [175, 300], [175, 300]];
+    // The first wait has a credit of its own, as no short wait came before it. In quarters of `S`.
+    let expected = [[7, 0], [7, 7], [7, 10], [7, 12], [7, 12]];
     for credit in expected {
         policy.step(S / 4, End::Found, true);
-        assert_eq!([policy.other_credit, policy.credit].map(|credit| credit * 100 / S), credit);
+        assert_eq!([policy.other_credit, policy.credit], credit.map(|quarters| quarters * S / 4));
     }
     policy.step(S / 2, End::Came(LONG), true);
-    assert_eq!([policy.credit, policy.other_credit].map(|credit| credit * 100 / S), [175, 250]);
+    assert_eq!([policy.credit, policy.other_credit], [7, 10].map(|quarters| quarters * S / 4));
 }
 
 #[test]

@@ -4,9 +4,9 @@
 //! Each test fixes who looks where and when. A worker looks when it starts (1), before it sleeps (2), when it was claimed (3),
 //! and before it sleeps again, or in one more search (4). In the last test, look 3 comes after the deadline, and 4 is the search.
 
-use crate::support::{set, until_asleep, Counted, Queue};
+use crate::support::{set, until_asleep, Counted, Queue, Sleeps};
 use atomic_parker::idle::{Idle, Next, Worker};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{mpsc, Arc};
 use std::thread;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl View {
 struct Scene {
     view: View,
     workers: Vec<Worker<Counted>>,
-    sleeps: Arc<AtomicUsize>,
+    sleeps: Sleeps,
     sender: mpsc::Sender<Option<u32>>,
     found: mpsc::Receiver<Option<u32>>,
 }

@@ -1,11 +1,10 @@
 //! One guarantee for each test.
 
-use crate::support::{serve, set, until_asleep, Queue};
+use crate::support::{keep_asleep, serve, set, until_asleep, Queue};
 use atomic_parker::idle::{Idle, Next, Worker};
-use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
-use atomic_parker::{Parker, Spin};
+use std::cell::Cell;
 use std::panic::catch_unwind;
-use std::sync::{mpsc, Arc, Barrier, Mutex, MutexGuard};
+use std::sync::{mpsc, Arc, Barrier};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -100,10 +99,10 @@ fn while_a_woken_worker_looks_no_other_is_woken() {
 
 #[test]
 fn tasks_before_a_woken_worker_looks_wake_a_worker_each() {
-    let (idle, workers, gate) = slow_set(3);
+    let (idle, workers, sleeps) = set(3);
     let queue = Queue::new();
     let found = serve(workers, &queue, |task| task);
-    let closed = close_when_asleep(&gate, 3);
+    let asleep = keep_asleep(&sleeps, 3);
     let woken: Vec<bool> = (0..5)
         .map(|task| {
             queue.push(task);
@@ -111,7 +110,7 @@ fn tasks_before_a_woken_worker_looks_wake_a_worker_each() {
         })
         .collect();
     assert_eq!(woken, [true, true, true, false, false]);
-    drop(closed);
+    drop(asleep);
     let mut tasks: Vec<usize> = (0..5).map(|_| found.recv().unwrap().1).collect();
     tasks.sort_unstable();
     assert_eq!(tasks, [0, 1, 2, 3, 4]);
@@ -121,49 +120,15 @@ fn tasks_before_a_woken_worker_looks_wake_a_worker_each() {
 
 #[test]
 fn pinned_tasks_before_the_worker_looks_wake_no_other() {
-    let (idle, workers, gate) = slow_set(3);
+    let (idle, workers, sleeps) = set(3);
     let found = serve(workers, &Queue::<()>::new(), |task| task);
-    let closed = close_when_asleep(&gate, 3);
+    let asleep = keep_asleep(&sleeps, 3);
     let woken: Vec<bool> = (0..5).map(|_| idle.wake_worker(2)).collect();
     assert_eq!(woken, [true, false, false, false, false]);
     assert_eq!(idle.asleep(), 2);
-    drop(closed);
+    drop(asleep);
     idle.close();
     assert!(found.recv().is_err());
-}
-
-/// Woken threads continue only when the gate is open. It counts the sleeps.
-struct Slow(Condvar, Arc<Mutex<usize>>);
-
-impl Wait for Slow {
-    fn wait(&self, sleeper: &Sleeper<'_>) {
-        *self.1.lock().unwrap() += 1;
-        self.0.wait(sleeper);
-        drop(self.1.lock());
-    }
-
-    fn wake(&self, key: Key<'_>) {
-        self.0.wake(key);
-    }
-}
-
-fn slow_set(workers: usize) -> (Idle<Slow>, Vec<Worker<Slow>>, Arc<Mutex<usize>>) {
-    let gate = Arc::new(Mutex::new(0));
-    let parker = |_| Parker::with_wait(Slow(Condvar::new(), gate.clone())).with_spin(Spin::off());
-    let (idle, workers) = Idle::with_parkers((0..workers).map(parker));
-    (idle, workers, gate)
-}
-
-/// Closes the gate when so many workers have begun to sleep.
-fn close_when_asleep(gate: &Mutex<usize>, count: usize) -> MutexGuard<'_, usize> {
-    loop {
-        let closed = gate.lock().unwrap();
-        if *closed == count {
-            return closed;
-        }
-        drop(closed);
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -210,19 +175,20 @@ fn a_deadline_that_passes_ends_the_sleep_and_not_earlier() {
 #[test]
 fn announcements_without_end_do_not_keep_a_worker_from_ending() {
     let (idle, workers) = Idle::new(1);
-    let mut calls = 0;
-    let mut find = || {
-        calls += 1;
-        if calls > 10_000 {
+    let looks_until_close = Cell::new(usize::MAX);
+    let find = || {
+        looks_until_close.set(looks_until_close.get().saturating_sub(1));
+        if looks_until_close.get() == 0 {
             idle.close();
         }
         idle.wake_one();
         idle.wake_worker(0);
         None::<()>
     };
-    assert_eq!(workers[0].next_deadline(|| Some(Instant::now()), &mut find), Next::TimedOut);
-    assert_eq!(workers[0].next_timeout(Duration::from_millis(1), &mut find), Next::TimedOut);
-    assert_eq!(workers[0].next(&mut find), None);
+    assert_eq!(workers[0].next_deadline(|| Some(Instant::now()), find), Next::TimedOut);
+    assert_eq!(workers[0].next_timeout(Duration::from_millis(1), find), Next::TimedOut);
+    looks_until_close.set(100);
+    assert_eq!(workers[0].next(find), None);
     assert_eq!(idle.asleep(), 0);
 }
 

@@ -4,8 +4,7 @@ use atomic_parker::idle::{Idle, Worker};
 use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
 use atomic_parker::{Parker, Spin};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{mpsc, Arc, Mutex};
+use std::sync::{mpsc, Arc, Mutex, MutexGuard};
 use std::thread;
 
 /// A queue that all workers share.
@@ -25,13 +24,16 @@ impl<T> Queue<T> {
     }
 }
 
-/// Counts the sleeps. A worker that sleeps has made its last look.
-pub struct Counted(Condvar, Arc<AtomicUsize>);
+/// Counts the sleeps. A worker that sleeps has made its last look. While the count is locked, no worker wakes up.
+pub struct Counted(Condvar, Sleeps);
+
+pub type Sleeps = Arc<Mutex<usize>>;
 
 impl Wait for Counted {
     fn wait(&self, sleeper: &Sleeper<'_>) {
-        self.1.fetch_add(1, SeqCst);
+        *self.1.lock().unwrap() += 1;
         self.0.wait(sleeper);
+        drop(self.1.lock());
     }
 
     fn wake(&self, key: Key<'_>) {
@@ -40,16 +42,26 @@ impl Wait for Counted {
 }
 
 /// A set of workers that never spin, and the count of their sleeps.
-pub fn set(workers: usize) -> (Idle<Counted>, Vec<Worker<Counted>>, Arc<AtomicUsize>) {
-    let sleeps = Arc::new(AtomicUsize::new(0));
+pub fn set(workers: usize) -> (Idle<Counted>, Vec<Worker<Counted>>, Sleeps) {
+    let sleeps = Sleeps::default();
     let parker = |_| Parker::with_wait(Counted(Condvar::new(), sleeps.clone())).with_spin(Spin::off());
     let (idle, workers) = Idle::with_parkers((0..workers).map(parker));
     (idle, workers, sleeps)
 }
 
 /// Waits until the workers of a set have begun `count` sleeps.
-pub fn until_asleep(sleeps: &AtomicUsize, count: usize) {
-    while sleeps.load(SeqCst) < count {
+pub fn until_asleep(sleeps: &Mutex<usize>, count: usize) {
+    drop(keep_asleep(sleeps, count));
+}
+
+/// The same, and then lets no worker wake up, until the guard is dropped.
+pub fn keep_asleep(sleeps: &Mutex<usize>, count: usize) -> MutexGuard<'_, usize> {
+    loop {
+        let locked = sleeps.lock().unwrap();
+        if *locked >= count {
+            return locked;
+        }
+        drop(locked);
         thread::yield_now();
     }
 }
