@@ -106,7 +106,7 @@ impl Spin {
     /// Spins if the last waits show that this costs less processor time than sleeping. The default.
     ///
     /// For every sequence of waits, the processor time of sleeper and waker together is at most twice that of sleeping at
-    /// once, plus 0.4 ms for each parker, where a sleep and its wake-up take 3 µs or more. (Not counting by how much a spin
+    /// once, plus 0.35 ms for each parker, where a sleep and its wake-up take 3 µs or more. (Not counting by how much a spin
     /// overruns its length: by less than a microsecond.) If all waits are longer than 60 µs, the parker hardly ever
     /// spins; to learn that costs about a tenth of its first sleeps, and a few per cent later.
     ///

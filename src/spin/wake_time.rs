@@ -63,7 +63,7 @@ impl WakeTime {
     }
 }
 
-// Elsewhere, the first access of a thread may allocate, which a signal handler must not do.
+// Not on Android: there, the first access of a thread allocates, which a signal handler must not do.
 #[cfg(not(target_os = "android"))]
 thread_local! {
     /// Whether this thread has woken a sleeper since its own last wait.
