@@ -315,8 +315,9 @@ impl<W: Wait> Idle<W> {
     /// Announces one piece of shared work, which must be visible by now; returns whether a sleeping worker was woken.
     ///
     /// It wakes the sleeping worker with the lowest index, so that few workers get most of the work. It returns false if no
-    /// worker sleeps, or if the wakes that are on their way are enough: one for each sleeper, or to a worker that searches, in its
-    /// first `find` after the wake. That one takes the work, or wakes another one. After [`close`](Idle::close) it always returns false.
+    /// worker sleeps, or if the wakes that are on their way are enough: one for each sleeper, three more than active workers if there
+    /// are any, or one to a worker that searches, in its first `find` after the wake. That one takes the work, or wakes another
+    /// one. After [`close`](Idle::close) it always returns false.
     ///
     /// One `SeqCst` fence and one load while no worker sleeps or searches, for any number of workers. No system call
     /// unless it wakes a worker.

@@ -14,7 +14,7 @@
 //! | transition | by | head | bits, and then |
 //! | --- | --- | --- | --- |
 //! | `nobody_idle` | an announcement | read | fence before it |
-//! | `request` | an announcement | idle is 0: nothing. Searches, and a claimed worker looks, or there are as many as idle workers: set OWED. Else searching + 1 | `send` |
+//! | `request` | an announcement | idle is 0: nothing. Searches, and a claimed worker looks, or there are as many as idle workers, or three more than active workers, if there are any: set OWED. Else searching + 1 | `send` |
 //! | `send` | the owner of a search | | clear the lowest bit: that worker has the search now |
 //! | `send` finds no bit | the owner of a search | the last one, OWED: clear OWED and try again, which sets OWED again before it clears a bit. Else searching - 1 | |
 //! | `request_more` | `wake` | searching + 1 | `send` |
@@ -54,6 +54,10 @@ use crate::sync::atomic::{fence, AtomicUsize, Ordering};
 use crate::sync::is_enough;
 use crossbeam_utils::CachePadded;
 
+/// Once workers are active, `wake_one` claims no more than this many more than are active. Without a limit, bursts of tasks
+/// cost more context switches; with a lower one, tasks that wait for each other begin later.
+const MORE_THAN_ACTIVE: usize = 3;
+
 /// How many words of bits lie on the cache line of the head: enough for 384 workers where a word has 64 bits.
 const NEAR: usize = if cfg!(all(loom, feature = "loom")) { 0 } else { 6 };
 
@@ -77,6 +81,7 @@ pub(super) const MAX_WORKERS: usize = (SEARCH_MASK / SEARCH) / 4;
 pub(super) struct Word {
     near: CachePadded<Near>,
     far: Box<[AtomicUsize]>,
+    workers: usize,
     words: usize,
     bits: usize,
 }
@@ -98,7 +103,7 @@ impl Word {
             words: std::array::from_fn(|_| AtomicUsize::new(0)),
         };
         let far = (NEAR..words).map(|_| AtomicUsize::new(0)).collect();
-        Self { near: CachePadded::new(near), far, words, bits }
+        Self { near: CachePadded::new(near), far, workers, words, bits }
     }
 
     #[inline]
@@ -133,12 +138,16 @@ impl Word {
         self.head().load(Ordering::Relaxed) & IDLE_MASK == 0
     }
 
-    /// Asks for a search, after `nobody_idle`, unless a claimed worker looks; returns the worker to unpark.
+    /// Asks for a search, after `nobody_idle`, unless a claimed worker looks or enough are claimed; returns the worker to unpark.
     pub(super) fn request(&self) -> Option<usize> {
         self.request_unless(|head| {
-            let all_claimed = (head & SEARCH_MASK) / SEARCH >= head & IDLE_MASK;
+            let idle = head & IDLE_MASK;
+            let limit = match self.workers.saturating_sub(idle) {
+                0 => idle,
+                active => idle.min(active + MORE_THAN_ACTIVE),
+            };
             // Relaxed: either answer is correct.
-            is_enough(all_claimed || self.near.looking.load(Ordering::Relaxed) > 0)
+            is_enough((head & SEARCH_MASK) / SEARCH >= limit || self.near.looking.load(Ordering::Relaxed) > 0)
         })
     }
 

@@ -58,8 +58,10 @@ impl Model {
     }
 
     fn request(&mut self, any_search_is_enough: bool) -> Option<usize> {
-        let enough = any_search_is_enough || self.count(State::Looking) > 0 || self.count(State::Signed) == 0;
-        if self.searches() > 0 && enough {
+        let active = self.count(State::Busy);
+        let many = active > 0 && self.searches() >= active + 3;
+        let enough = self.count(State::Looking) > 0 || self.count(State::Signed) == 0 || many;
+        if self.searches() > 0 && (any_search_is_enough || enough) {
             self.owed = true;
             return None;
         }
