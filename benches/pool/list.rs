@@ -6,13 +6,17 @@ use crate::pools::{AsyncExecutor, Pool, Rayon, Tokio};
 use crate::protocols::{Counted, IdleSet, NotifyInTurn};
 use atomic_parker::idle::Idle;
 use atomic_parker_benches::rows::{by_hand, floor, number, peers, row, Goal, Heading, Kind};
-use atomic_parker_benches::runner::{in_turn, Scenario, Turn};
+use atomic_parker_benches::runner::{in_turn, shuffled, Scenario, Slice, Turn};
 use std::hint::black_box;
 use std::sync::atomic::{fence, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Ours, with one call of `wake` for tasks that are pushed together.
 const TOGETHER: &str = "ours, wake(n)";
+
+/// The pools start again after that many slices, in a new order. The pool that starts first may be faster for as long as it
+/// lives, by up to a tenth.
+const SLICES_A_START: usize = 8;
 
 type Make = fn(usize) -> Box<dyn Pool>;
 
@@ -55,14 +59,29 @@ fn pools(
         })
     };
     let entrants = pools().map(|(name, kind, _)| (name, kind)).collect();
-    let start = move || {
-        let turns = pools().map(|(name, kind, make)| {
+    let start_all = move |random: &mut fastrand::Rng| {
+        let all: Vec<_> = pools().collect();
+        let start = |number: usize| {
+            let (name, kind, make) = all[number];
             let pool = make(workers);
             // The start of a pool is not measured.
             slice(&*pool);
-            Turn { name, kind, slice: Box::new(move || slice(&*pool)) }
-        });
-        in_turn(turns.collect())
+            (number, Turn { name, kind, slice: Box::new(move || slice(&*pool)) })
+        };
+        let mut turns: Vec<_> = shuffled(all.len(), random).into_iter().map(start).collect();
+        turns.sort_by_key(|&(number, _)| number);
+        in_turn(turns.into_iter().map(|(_, turn)| turn).collect())
+    };
+    let start = move || -> Slice {
+        let mut current: Option<Slice> = None;
+        let mut count = 0;
+        Box::new(move |random| {
+            if count % SLICES_A_START == 0 {
+                current = None; // ends the threads
+            }
+            count += 1;
+            current.get_or_insert_with(|| start_all(random))(random)
+        })
     };
     Scenario { name, rows, entrants, slices, start: Box::new(start) }
 }
