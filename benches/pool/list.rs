@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 /// Ours, with one call of `wake` for tasks that are pushed together.
 const TOGETHER: &str = "ours, wake(n)";
 
-/// The pools start again after that many slices, in a new order. The pool that starts first may be faster for as long as it
-/// lives, by up to a tenth.
+/// The pools start again after that many slices, in a new order. A pool that starts first may be a tenth faster or slower
+/// than a later one of its kind, for as long as it lives.
 const SLICES_A_START: usize = 8;
 
 type Make = fn(usize) -> Box<dyn Pool>;
