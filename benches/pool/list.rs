@@ -96,7 +96,7 @@ pub fn scenarios() -> Vec<Scenario> {
         all.push(pools(name, workers, Pushed::Flood, rows, 40, |pool| flood(pool, 20_000, 0)));
         let (name, rows) = one("flood of tasks of 1 µs: a task", &[peers(1.0), by_hand(1.05)]);
         all.push(pools(name, workers, Pushed::Flood, rows, 40, |pool| flood(pool, 10_000, 1_000)));
-        for (what, pause, count) in [("100 µs", 100, 200), ("1 ms", 1_000, 50)] {
+        for (what, pause, count, slices) in [("100 µs", 100, 200, 40), ("1 ms", 1_000, 50, 80)] {
             let name = title(&format!("a task each {what}"));
             let rows = vec![
                 row(format!("{name}: latency"), 0, &[peers(0.5).where_the_floor_is(), by_hand(1.05)]).in_chart(),
@@ -104,16 +104,16 @@ pub fn scenarios() -> Vec<Scenario> {
                 row(format!("{name}: voluntary switches a task"), 2, &[number(2.05), by_hand(1.05)]).unit(""),
             ];
             let slice = move |pool: &dyn Pool| trickle(pool, Duration::from_micros(pause), count);
-            all.push(pools(name, workers, Pushed::Alone, rows, 40, slice));
+            all.push(pools(name, workers, Pushed::Alone, rows, slices, slice));
         }
         let both =
             |peer: f64, hand: f64| [peers(peer), by_hand(hand), peers(peer).of(TOGETHER), by_hand(hand).of(TOGETHER)];
         let (name, rows) = one("burst of 8 tasks of 5 µs: a task", &both(1.05, 1.05));
-        all.push(pools(name, workers, Pushed::Together, rows, 32, |pool| bursts(pool, 8, 20)));
+        all.push(pools(name, workers, Pushed::Together, rows, 96, |pool| bursts(pool, 8, 20)));
         let (name, rows) = one("burst of 64 tasks of 5 µs: a task", &both(1.05, 1.05));
-        all.push(pools(name, workers, Pushed::Together, rows, 32, |pool| bursts(pool, 64, 20)));
+        all.push(pools(name, workers, Pushed::Together, rows, 96, |pool| bursts(pool, 64, 20)));
         let (name, rows) = one("tasks that wait for each other: all", &both(1.05, 1.05));
-        all.push(pools(name, workers, Pushed::Together, rows, 32, move |pool| meetings(pool, workers, 20)));
+        all.push(pools(name, workers, Pushed::Together, rows, 96, move |pool| meetings(pool, workers, 20)));
     }
     all
 }

@@ -1,4 +1,4 @@
-//! Thread pools in turn, compared with goals: `cargo bench -p atomic-parker-benches --bench pool`, about three minutes.
+//! Thread pools in turn, compared with goals: `cargo bench -p atomic-parker-benches --bench pool`, about four minutes.
 //!
 //! Every pool runs the same boxed closures, which are pushed from outside of it. `ours` is a pool on
 //! [`idle`](atomic_parker::idle). Two pools differ from it only in the protocol, which is written by hand: one notifies
