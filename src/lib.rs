@@ -77,9 +77,9 @@
 //! 9. After `fork`, a parker that the child creates works as in a fresh process.
 //! 10. *No worker sleeps while work waits.* Precisely: from the return of [`wake_one`](idle::Idle::wake_one) until a
 //!     worker takes that work, if a worker sleeps, another one is on its way to a call of its `find` that will see it, and
-//!     wakes the next one if there may be more. A task that comes alone wakes one worker; it may wake another one if the first
-//!     was just falling asleep, or if its deadline passes at that moment. While a woken worker searches, `wake_one`
-//!     wakes no other. See [`idle`].
+//!     wakes the next one if there may be more; or another call is about to wake one. A task that comes alone wakes one
+//!     worker; it may wake another one if the first was just falling asleep, or if its deadline passes at that moment.
+//!     While a woken worker searches, `wake_one` wakes no other. See [`idle`].
 //!
 //! # The slow path
 //!

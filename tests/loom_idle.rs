@@ -19,7 +19,7 @@ use loom::thread::{self, JoinHandle};
 use std::io::Write;
 use std::mem::forget; // The drop of a worker takes a lock, which only adds interleavings.
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 trait Slow: Wait + Send + Sync + 'static {
@@ -90,6 +90,8 @@ check! {
     three_tasks on Condvar <= 0, Futex <= 0, ParkingLot <= 0;
     thief on Condvar <= 1, ParkingLot <= 2;
     pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
+    pool_of_two_grows on Condvar <= 2, ParkingLot <= 2;
+    pool_grows_for_a_pinned_task on Condvar <= 2, ParkingLot <= 2;
     batch on Condvar <= 2, ParkingLot <= 2;
     deadline_against_wake on Condvar <= 2, ParkingLot <= 2;
     deadline_of_the_only_worker on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
@@ -122,6 +124,10 @@ impl Queue {
     fn take(&self, task: usize) -> bool {
         // The load may read an old value. A read-modify-write of loom cannot.
         self.0[task].load(Relaxed) == 1 && self.0[task].swap(0, Relaxed) == 1
+    }
+
+    fn is_left(&self) -> bool {
+        self.0.iter().any(|task| task.load(Relaxed) == 1)
     }
 
     fn pop(&self) -> Option<usize> {
@@ -344,6 +350,83 @@ fn pinned_and_shared<W: Slow>() {
     pinned.push(0);
     idle.wake_worker(0);
     join(&idle, threads);
+}
+
+/// A pool that starts a worker if an announcement wakes none, as the docs of the module say.
+struct Pool<W: Slow> {
+    idle: Idle<W>,
+    shared: Queue,
+    /// The last task of the first worker, if it has one. All other tasks never end.
+    pinned: Option<Queue>,
+    left: Left,
+    spare: Mutex<Option<Worker<W>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl<W: Slow> Pool<W> {
+    fn start(self: &Arc<Self>, worker: Worker<W>) {
+        let pool = self.clone();
+        let thread = thread::spawn(move || {
+            let pinned = pool.pinned.as_ref().filter(|_| worker.index() == 0);
+            let is_pinned = || pinned.is_some_and(|pinned| pinned.take(0));
+            let find = || if is_pinned() { Some(true) } else { pool.shared.pop().map(|_| false) };
+            while let Some(is_pinned) = worker.next(find) {
+                if pool.shared.is_left() {
+                    pool.announce();
+                }
+                pool.left.taken(&pool.idle);
+                if is_pinned || pinned.is_none() {
+                    break;
+                }
+            }
+            forget(worker);
+        });
+        self.threads.lock().unwrap().push(thread);
+    }
+
+    fn announce(self: &Arc<Self>) {
+        if !self.idle.wake_one() {
+            let spare = self.spare.lock().unwrap().take();
+            spare.into_iter().for_each(|worker| self.start(worker));
+        }
+    }
+}
+
+/// Two tasks run at the same time, although the pool has started one worker. The pinned task comes last.
+fn grows<W: Slow>(pinned: Option<Queue>) {
+    let (idle, mut workers) = set::<W>(2);
+    let spare = Mutex::new(workers.pop());
+    let tasks = 2 - pinned.iter().count();
+    let pool = Arc::new(Pool {
+        idle,
+        shared: Queue::new(tasks),
+        pinned,
+        left: Left::new(2),
+        spare,
+        threads: Mutex::default(),
+    });
+    workers.into_iter().for_each(|worker| pool.start(worker));
+    for task in 0..tasks {
+        pool.shared.push(task);
+        pool.announce();
+    }
+    if let Some(pinned) = &pool.pinned {
+        pinned.push(0);
+        pool.idle.wake_worker(0);
+    }
+    let next = || pool.threads.lock().unwrap().pop();
+    std::iter::from_fn(next).for_each(|thread| thread.join().unwrap());
+    assert!(!pool.shared.is_left(), "a task waits, and the pool has not grown");
+    pool.idle.assert_at_rest();
+    pool.spare.lock().unwrap().take().into_iter().for_each(forget);
+}
+
+fn pool_of_two_grows<W: Slow>() {
+    grows::<W>(None);
+}
+
+fn pool_grows_for_a_pinned_task<W: Slow>() {
+    grows::<W>(Some(Queue::new(1)));
 }
 
 /// `find` takes both tasks, keeps one and announces the other.

@@ -36,8 +36,9 @@
 //!
 //! **Few workers wake for nothing.** A task that comes alone wakes one worker; it may wake another one if the first was just
 //! falling asleep, or if its deadline passes at that moment. While a woken worker searches, that is, in its first `find` after the
-//! wake, further `wake_one`s wake no worker: when it has found work, it wakes the next one. Workers that were woken and have not
-//! started yet do not count, as each was woken for other work. Each such chain of wakes ends with a worker that finds nothing.
+//! wake, further `wake_one`s wake no worker: when it has found work, it wakes the next one. A worker that was woken and has not
+//! started yet was woken for other work, so further `wake_one`s wake further workers, up to a limit. Each such chain of wakes ends
+//! with a worker that finds nothing.
 //!
 //! Wakes are not fair: the worker with the highest index may sleep for ever, and that is intended.
 //!
@@ -69,12 +70,59 @@
 //! # How to grow a pool
 //!
 //! The number of workers at the start is the most that a pool can grow to. A [`Worker`] needs no thread until its first
-//! `next`. [`wake_one`](Idle::wake_one) returns false if it woke no worker: none sleeps, or a woken one is searching. A pool
-//! that can grow then starts a thread, with a [`Worker`] that has no thread yet or one from [`enter`](Idle::enter). It
-//! does so even if a worker is searching, as that worker may take other work. To end a worker that was idle for long,
-//! use [`next_timeout`](Worker::next_timeout), and drop the worker: its place is then free for `enter`. After that, the thread
-//! must look at the queues once more, and call `enter` again if there is work: before the drop, a pusher could neither wake
-//! this worker nor enter its place. The same holds for a thread that ends by a panic.
+//! `next`. A pool that can grow starts a thread, with a [`Worker`] that has no thread yet or one from [`enter`](Idle::enter), in
+//! two cases:
+//!
+//! - Work was pushed, and [`wake_one`](Idle::wake_one) returned false. Also if a worker is searching, as that one may take
+//!   other work.
+//! - `next` has returned work, there is more in the shared queues, and a `wake_one` for that returns false. This worker may have
+//!   been woken for it, and if no other one sleeps, nobody else knows of it.
+//!
+//! ```
+//! use atomic_parker::idle::Idle;
+//! use std::sync::{Arc, Barrier, Mutex};
+//! use std::thread;
+//!
+//! struct Pool {
+//!     idle: Idle,
+//!     queue: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+//! }
+//!
+//! /// Wakes a worker, or starts one.
+//! fn announce(pool: &Arc<Pool>) {
+//!     if pool.idle.wake_one() {
+//!         return;
+//!     }
+//!     if let Some(worker) = pool.idle.enter() {
+//!         let pool = pool.clone();
+//!         thread::spawn(move || {
+//!             while let Some(task) = worker.next(|| pool.queue.lock().unwrap().pop()) {
+//!                 let is_more = !pool.queue.lock().unwrap().is_empty();
+//!                 if is_more {
+//!                     announce(&pool);
+//!                 }
+//!                 task();
+//!             }
+//!         });
+//!     }
+//! }
+//!
+//! let (idle, workers) = Idle::new(2);
+//! drop(workers); // all places are free
+//! let pool = Arc::new(Pool { idle, queue: Mutex::default() });
+//! let barrier = Arc::new(Barrier::new(3)); // two tasks that wait for each other, and this thread
+//! for _ in 0..2 {
+//!     let barrier = barrier.clone();
+//!     pool.queue.lock().unwrap().push(Box::new(move || _ = barrier.wait()));
+//!     announce(&pool);
+//! }
+//! barrier.wait();
+//! pool.idle.close();
+//! ```
+//!
+//! To end a worker that was idle for long, use [`next_timeout`](Worker::next_timeout), and drop the worker: its place is then
+//! free for `enter`. After that, the thread must look at the queues once more, and call `enter` again if there is work: before
+//! the drop, a pusher could neither wake this worker nor enter its place. The same holds for a thread that ends by a panic.
 //!
 //! # How to pin a task to a worker
 //!
@@ -317,7 +365,8 @@ impl<W: Wait> Idle<W> {
     /// It wakes the sleeping worker with the lowest index, so that few workers get most of the work. It returns false if no
     /// worker sleeps, or if the wakes that are on their way are enough: one for each sleeper, three more than active workers if there
     /// are any, or one to a worker that searches, in its first `find` after the wake. That one takes the work, or wakes another
-    /// one. After [`close`](Idle::close) it always returns false.
+    /// one. A place whose worker has not called `next` yet, or was dropped, counts as an active worker. A worker in its last `find`
+    /// before it sleeps counts as asleep. After [`close`](Idle::close) it always returns false.
     ///
     /// One `SeqCst` fence and one load while no worker sleeps or searches, for any number of workers. No system call
     /// unless it wakes a worker.

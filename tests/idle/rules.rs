@@ -4,7 +4,8 @@ use crate::support::{keep_asleep, serve, set, until_asleep, Queue};
 use atomic_parker::idle::{Idle, Next, Worker};
 use std::cell::Cell;
 use std::panic::catch_unwind;
-use std::sync::{mpsc, Arc, Barrier};
+use std::sync::{mpsc, Arc, Barrier, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -75,7 +76,7 @@ fn while_a_woken_worker_looks_no_other_is_woken() {
     let (started, looks) = mpsc::channel();
     let (go_on, goes_on) = mpsc::channel::<()>();
     let first = workers.remove(0);
-    let thread = std::thread::spawn(move || {
+    let thread = thread::spawn(move || {
         let mut calls = 0;
         // The third look is the one after the wake.
         first.next(|| {
@@ -153,6 +154,53 @@ fn tasks_that_wait_for_each_other_all_run() {
         idle.close();
         assert!(found.recv().is_err());
     }
+}
+
+/// The growth that the docs of the module describe. Of three workers, the third has no thread yet.
+#[test]
+fn a_pool_grows_for_a_task_whose_wake_went_to_a_busy_worker() {
+    let (idle, mut workers, sleeps) = set(3);
+    let queue = Queue::new();
+    let (third, second) = (workers.pop().unwrap(), workers.pop().unwrap());
+    let (begun, begins) = mpsc::channel();
+    let (end, ends) = mpsc::channel::<()>();
+    let ends = Arc::new(Mutex::new(ends));
+    let found = serve(workers, &queue, move |task| {
+        begun.send(task).unwrap();
+        ends.lock().unwrap().recv().unwrap();
+    });
+    until_asleep(&sleeps, 1);
+
+    queue.push("a");
+    let (taken, takes) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let (looks, set) = (queue.clone(), idle.clone());
+    let thread = thread::spawn(move || {
+        let mut calls = 0;
+        let find = || {
+            calls += 1;
+            let task = if calls == 2 { looks.pop()? } else { return None };
+            taken.send(()).unwrap();
+            goes_on.recv().unwrap();
+            Some(task)
+        };
+        (second.next(find), !looks.is_empty() && !set.wake_one())
+    });
+    takes.recv().unwrap();
+    assert!(idle.wake_one());
+    until_asleep(&sleeps, 2); // the first worker has looked and found nothing
+    queue.push("b");
+    assert!(idle.wake_one());
+    assert_eq!(begins.recv(), Ok("b"));
+    queue.push("c");
+    assert!(idle.wake_one()); // the second worker, which has a task
+    go_on.send(()).unwrap();
+    let (task, grows) = thread.join().unwrap();
+    assert_eq!((task, grows, idle.asleep()), (Some("a"), true, 0));
+    assert_eq!(third.next(|| queue.pop()), Some("c"));
+    end.send(()).unwrap();
+    idle.close();
+    assert_eq!(found.iter().count(), 1);
 }
 
 #[test]
@@ -246,7 +294,7 @@ fn a_waiter_within_a_task_sleeps_after_close() {
     let latch = Queue::new();
     let looks = latch.clone();
     idle.close();
-    let thread = std::thread::spawn(move || worker.wait_for(|| looks.pop()));
+    let thread = thread::spawn(move || worker.wait_for(|| looks.pop()));
     until_asleep(&sleeps, 1);
     latch.push(9);
     assert!(!idle.wake_one());

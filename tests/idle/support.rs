@@ -19,6 +19,10 @@ impl<T> Queue<T> {
         self.0.lock().unwrap().push_back(task);
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().unwrap().is_empty()
+    }
+
     pub fn pop(&self) -> Option<T> {
         self.0.lock().unwrap().pop_front()
     }

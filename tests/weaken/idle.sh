@@ -30,6 +30,8 @@ mutant "a worker that times out keeps its search" idle/worker.rs \
     '/if let Some(end) = end.or/,/return end/s/stay.end_early();/stay.standing = Standing::Busy;/'
 mutant "wake_worker announces nothing if the worker is busy" idle/word.rs \
     's/return (false, self.request_unless(|_| true));/return (false, None);/'
+mutant "wake_one says that it woke a worker, but relies on another" idle/mod.rs \
+    '/fn search(&self)/,/^    }/s/self.unpark(self.shared.word.request())/{ self.unpark(self.shared.word.request()); true }/'
 mutant "close wakes no worker" idle/mod.rs '/pub fn close/,/^    }/s/if !self.shared.word.nobody_idle()/if false/'
 mutant "a waiter within a task ends at close" idle/worker.rs \
     's/self.run(Ends::WithWork, || None, &mut find)/self.run(Ends::AtClose, || None, \&mut find)/'
