@@ -79,7 +79,7 @@
 //!     worker takes that work, if a worker sleeps, another one is on its way to a call of its `find` that will see it, and
 //!     wakes the next one if there may be more; or another call is about to wake one. A task that comes alone wakes one
 //!     worker; it may wake another one if the first was just falling asleep, or if its deadline passes at that moment.
-//!     While a woken worker searches, `wake_one` wakes no other. See [`idle`].
+//!     While a woken worker is in its first `find`, `wake_one` wakes no other. See [`idle`].
 //!
 //! # The slow path
 //!

@@ -38,7 +38,7 @@ struct Shared {
 pub struct Figures {
     /// Tasks that were spawned or woken.
     pub pushes: u64,
-    /// The number of them that woke a sleeping worker, by a system call.
+    /// The number of them that woke a worker; most make a system call.
     pub pushes_that_woke: u64,
     /// Workers that were woken for the rest of a batch that another worker took.
     pub woken_for_batches: u64,

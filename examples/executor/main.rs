@@ -6,8 +6,8 @@
 //! It shows how little code an executor needs if [`atomic_parker::idle`] puts its workers to sleep and wakes them.
 //! `executor.rs` is the code to copy, `count.rs` has the tasks, and this file has the command line.
 //!
-//! The last lines report the number of pushes that woke a sleeping worker by a system call. Any other push costs a fence,
-//! a load, and at most one exchange. Good figures: at most one push in ten wakes a worker, with 2 workers as with 8. For
+//! The last lines report the number of pushes that woke a worker, most of them by a system call. Any other push costs a fence,
+//! a few loads, and at most one exchange. Good figures: at most one push in ten wakes a worker, with 2 workers as with 8. For
 //! example, on two idle cores and a `target` folder, three runs each: of 4,004 pushes 40 to 72 woke one of 2 workers, and 32 to
 //! 206 one of 8.
 //! At most one push in a hundred wakes a worker for the rest of a batch.

@@ -176,7 +176,7 @@
 //! worker finds no work, and takes the role. Otherwise timers and I/O would wait for as long as the task runs. This
 //! hand-over costs processor time if there is a single busy client. A thread that adds an earlier timer makes it
 //! visible, and then calls [`wake_worker`](Idle::wake_worker) for the driver, whose `deadline` is called again before
-//! it sleeps again. `examples/reactor` is an executor that does all this.
+//! it sleeps again. `examples/reactor` is an executor with such a driver; there, the role is part of a slow path of its own.
 //!
 //! # Closing
 //!
@@ -362,11 +362,14 @@ impl<W> Idle<W> {
 impl<W: Wait> Idle<W> {
     /// Announces one piece of shared work, which must be visible by now; returns whether a sleeping worker was woken.
     ///
-    /// It wakes the sleeping worker with the lowest index, so that few workers get most of the work. It returns false if no
-    /// worker sleeps, or if the wakes that are on their way are enough: one for each sleeper, three more than active workers if there
-    /// are any, or one to a worker that searches, in its first `find` after the wake. That one takes the work, or wakes another
-    /// one. A place whose worker has not called `next` yet, or was dropped, counts as an active worker. A worker in its last `find`
-    /// before it sleeps counts as asleep. After [`close`](Idle::close) it always returns false.
+    /// It wakes the sleeping worker with the lowest index, so that few workers get most of the work. A worker in its last `find`
+    /// before it sleeps counts as asleep. It returns false if
+    ///
+    /// - no worker sleeps, or each is about to be woken; or
+    /// - a woken worker is in its first `find`: that one takes the work, or wakes another one; or
+    /// - some workers are active, and at least three more than those are woken already: one of them takes the work, or wakes
+    ///   another one. A place whose worker has not called `next` yet, or was dropped, counts as active; or
+    /// - the set is [closed](Idle::close).
     ///
     /// One `SeqCst` fence and one load while no worker sleeps or searches, for any number of workers. No system call
     /// unless it wakes a worker.
@@ -420,7 +423,7 @@ impl<W: Wait> Idle<W> {
     ///
     /// It wakes up to `work` sleeping workers itself, the lowest indices first. If the work is worth several workers,
     /// that is faster than [`wake_one`](Idle::wake_one) for each piece, which wakes no worker while one searches. Use it
-    /// for a batch, the events of a poll, or the timers that are due. For one piece, it is `wake_one`. Zero does nothing. A
+    /// for a batch, the events of a poll, or the timers that are due. Before `close`, `wake(1)` is `wake_one`. Zero does nothing. A
     /// worker that sleeps again meanwhile may be woken twice, and is counted twice then. After [`close`](Idle::close) it still
     /// wakes workers in [`wait_for`](Worker::wait_for), as a `find` may move a batch then.
     ///
@@ -446,6 +449,8 @@ impl<W: Wait> Idle<W> {
     /// Workers still find work that was visible before this call. Call it when no running task can make more work, as
     /// `wake_one` does nothing from now on, and when no task waits for one that has not started: a worker that finds nothing
     /// ends, also if another one is just moving a batch. Workers in [`wait_for`](Worker::wait_for) look again, and sleep.
+    ///
+    /// What came before this call is visible to the last `find` of each worker. It calls [`Unparker::unpark`] for each sleeper.
     ///
     /// # Examples
     ///

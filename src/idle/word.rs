@@ -55,7 +55,7 @@ use crate::sync::is_enough;
 use crossbeam_utils::CachePadded;
 
 /// Once workers are active, `wake_one` claims no more than this many more than are active. Without a limit, bursts of tasks
-/// cost more context switches; with a lower one, tasks that wait for each other begin later.
+/// take longer; with a lower one, tasks that wait for each other begin later.
 const MORE_THAN_ACTIVE: usize = 3;
 
 /// How many words of bits lie on the cache line of the head: enough for 384 workers where a word has 64 bits.

@@ -34,7 +34,7 @@ pub enum Next<T> {
 /// A worker of an [`Idle`] set: finds work, and sleeps while there is none.
 ///
 /// It belongs to one thread at a time, and owns its parker. A worker that is dropped leaves the set: no wake is sent to
-/// it any more, and its place is free for [`Idle::enter`].
+/// it any more, and its place is free for [`Idle::enter`]. The drop takes a lock for a moment.
 ///
 /// # Memory ordering
 ///
