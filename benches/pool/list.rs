@@ -106,6 +106,7 @@ pub fn scenarios() -> Vec<Scenario> {
             let slice = move |pool: &dyn Pool| trickle(pool, Duration::from_micros(pause), count);
             all.push(pools(name, workers, Pushed::Alone, rows, slices, slice));
         }
+        // More slices, as the ratios are close to their goals.
         let both =
             |peer: f64, hand: f64| [peers(peer), by_hand(hand), peers(peer).of(TOGETHER), by_hand(hand).of(TOGETHER)];
         let (name, rows) = one("burst of 8 tasks of 5 µs: a task", &both(1.05, 1.05));

@@ -97,8 +97,7 @@
 //!         let pool = pool.clone();
 //!         thread::spawn(move || {
 //!             while let Some(task) = worker.next(|| pool.queue.lock().unwrap().pop()) {
-//!                 let is_more = !pool.queue.lock().unwrap().is_empty();
-//!                 if is_more {
+//!                 if !pool.queue.lock().unwrap().is_empty() {
 //!                     announce(&pool);
 //!                 }
 //!                 task();

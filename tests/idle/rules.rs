@@ -4,7 +4,7 @@ use crate::support::{keep_asleep, serve, set, until_asleep, Queue};
 use atomic_parker::idle::{Idle, Next, Worker};
 use std::cell::Cell;
 use std::panic::catch_unwind;
-use std::sync::{mpsc, Arc, Barrier, Mutex};
+use std::sync::{mpsc, Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -163,28 +163,31 @@ fn a_pool_grows_for_a_task_whose_wake_went_to_a_busy_worker() {
     let queue = Queue::new();
     let (third, second) = (workers.pop().unwrap(), workers.pop().unwrap());
     let (begun, begins) = mpsc::channel();
-    let (end, ends) = mpsc::channel::<()>();
-    let ends = Arc::new(Mutex::new(ends));
+    let end = Arc::new(Barrier::new(2));
+    let ends = end.clone();
     let found = serve(workers, &queue, move |task| {
         begun.send(task).unwrap();
-        ends.lock().unwrap().recv().unwrap();
+        ends.wait();
     });
     until_asleep(&sleeps, 1);
 
     queue.push("a");
     let (taken, takes) = mpsc::channel();
     let (go_on, goes_on) = mpsc::channel::<()>();
-    let (looks, set) = (queue.clone(), idle.clone());
+    let looks = queue.clone();
     let thread = thread::spawn(move || {
         let mut calls = 0;
         let find = || {
             calls += 1;
-            let task = if calls == 2 { looks.pop()? } else { return None };
+            if calls == 1 {
+                return None;
+            }
+            let task = looks.pop();
             taken.send(()).unwrap();
             goes_on.recv().unwrap();
-            Some(task)
+            task
         };
-        (second.next(find), !looks.is_empty() && !set.wake_one())
+        (second.next(find), !looks.is_empty() && !second.idle().wake_one())
     });
     takes.recv().unwrap();
     assert!(idle.wake_one());
@@ -198,7 +201,7 @@ fn a_pool_grows_for_a_task_whose_wake_went_to_a_busy_worker() {
     let (task, grows) = thread.join().unwrap();
     assert_eq!((task, grows, idle.asleep()), (Some("a"), true, 0));
     assert_eq!(third.next(|| queue.pop()), Some("c"));
-    end.send(()).unwrap();
+    end.wait();
     idle.close();
     assert_eq!(found.iter().count(), 1);
 }
