@@ -186,7 +186,7 @@ impl<W: Wait> AtomicParker<W> {
     /// ```
     #[inline]
     pub fn park_timeout(&self, timeout: Duration) -> bool {
-        self.state.take() || self.sleep_until(sync::deadline_after(timeout))
+        self.state.take() || self.sleep_until(sync::deadline_after(timeout), timeout.is_zero())
     }
 
     /// Sleeps until the token is there, but not past `deadline`; returns whether it took the token.
@@ -203,7 +203,7 @@ impl<W: Wait> AtomicParker<W> {
     /// ```
     #[inline]
     pub fn park_deadline(&self, deadline: Instant) -> bool {
-        self.state.take() || self.sleep_until(Some(deadline))
+        self.state.take() || self.sleep_until(Some(deadline), sync::has_passed(Some(deadline)))
     }
 
     /// Sets the token and wakes a sleeper, if there is one; returns whether the token is new.
@@ -271,21 +271,22 @@ impl<W: Wait> AtomicParker<W> {
 
     #[cold]
     fn sleep_untimed(&self) {
-        self.sleep(None, Sleepers::Any);
+        self.sleep(None, false, Sleepers::Any);
     }
 
     #[cold]
-    fn sleep_until(&self, deadline: Option<Instant>) -> bool {
-        self.sleep(deadline, Sleepers::Any)
+    fn sleep_until(&self, deadline: Option<Instant>, expired: bool) -> bool {
+        self.sleep(deadline, expired, Sleepers::Any)
     }
 
     /// The slow path of every park: sleeps for the token, after the fast path found none.
     ///
+    /// `expired`: whether the deadline has passed, as the caller has read the clock.
+    ///
     /// Inlined into each kind of park, and the slow paths of this crate into it. After a long sleep all code is cold, so a
     /// park without a deadline should run through little of it, in one place.
     #[inline(always)]
-    pub(crate) fn sleep(&self, deadline: Option<Instant>, sleepers: Sleepers) -> bool {
-        let mut expired = sync::has_passed(deadline);
+    pub(crate) fn sleep(&self, deadline: Option<Instant>, mut expired: bool, sleepers: Sleepers) -> bool {
         // Whether this thread may have received a wake that another sleeper needs: it slept without a `leave`.
         let mut owes_a_wake = false;
         while !expired {
@@ -301,8 +302,10 @@ impl<W: Wait> AtomicParker<W> {
             let on_panic = PassOn { parker: self, sleeper: Some(&sleeper), sleepers };
             self.wait.wait(&sleeper);
 
-            expired = sync::has_passed(deadline);
-            if sleeper.left().is_none() && (expired || self.state.peek() == ParkState::Notified) {
+            let came = sleeper.left().unwrap_or_else(|| self.state.peek() == ParkState::Notified);
+            // A park that was woken need not read the clock.
+            expired = !came && sync::has_passed(deadline);
+            if sleeper.left().is_none() && (expired || came) {
                 sleeper.leave(false);
                 if sleepers == Sleepers::Any {
                     // The slow path does not know who else sleeps: another sleeper must look, and put PARKED back.

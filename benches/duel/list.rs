@@ -4,7 +4,7 @@ use crate::crowd::{fan_out, ring};
 use crate::hand_over::{beside_busy_threads, load, round_trip, token};
 use crate::parks::{Erased, Gaps, Parks, CPU, CPU_OF_BOTH, LATENCY};
 use atomic_parker_benches::block_on::{over_signal, BlockOn};
-use atomic_parker_benches::contenders::{Contender, OursUpTo50};
+use atomic_parker_benches::contenders::{Contender, OursUpTo50, Timed};
 use atomic_parker_benches::place::Place;
 use atomic_parker_benches::rows::{floor, peers, row, Goal, Heading, Kind};
 use atomic_parker_benches::runner::{in_turn, Scenario, Slice, Turn};
@@ -61,7 +61,10 @@ fn parks(name: &str, parks: Parks, slices: usize, with_floor: bool, rows: Vec<He
     let up_to_50 = rows.iter().flat_map(|row| &row.goals).any(|goal| goal.of == OursUpTo50::NAME);
     let contenders = move || {
         let mut all: Vec<Erased> = Vec::new();
-        for_each_contender!(C => all.push(Erased::new::<C>()));
+        match parks.timed {
+            true => for_each_contender!(C => all.push(Erased::new::<Timed<C>>())),
+            false => for_each_contender!(C => all.push(Erased::new::<C>())),
+        }
         all.retain(|one| match one.kind {
             Kind::Floor => with_floor,
             Kind::Peer => true,
@@ -110,7 +113,7 @@ fn gap(place: Place, micros: f64, poisson: bool, all: &mut Vec<Scenario>) {
     }
     // Where a few per cent decide.
     let slices = if micros <= 2.0 || long { 30 } else { 10 };
-    all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false }, slices, true, rows));
+    all.push(parks(&what, Parks { place, gaps, a_turn, turns: 12, fresh: false, timed: false }, slices, true, rows));
 }
 
 fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
@@ -128,12 +131,25 @@ fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
         gap(place, micros, false, all);
         gap(place, micros, true, all);
     }
+    let name = "park_timeout, gaps of 100 µs";
+    let rows = vec![
+        row(format!("{name}: latency"), LATENCY, &[peers(1.05)]),
+        row(format!("{name}: CPU a park"), CPU, &[peers(1.05)]).in_chart(),
+    ];
+    let gaps = Gaps::Regular(100_000);
+    all.push(parks(name, Parks { place, gaps, a_turn: 30, turns: 12, fresh: false, timed: true }, 30, false, rows));
     let rows = vec![
         row("2 µs and 5 ms in turn: latency after 2 µs", LATENCY, &[peers(0.5)]).in_chart(),
         row("2 µs and 5 ms in turn: CPU a park", CPU, &[peers(1.1)]),
     ];
     let gaps = Gaps::InTurn(2_000, 5_000_000);
-    all.push(parks("short and long", Parks { place, gaps, a_turn: 20, turns: 6, fresh: false }, 48, false, rows));
+    all.push(parks(
+        "short and long",
+        Parks { place, gaps, a_turn: 20, turns: 6, fresh: false, timed: false },
+        48,
+        false,
+        rows,
+    ));
     let rows = vec![row("block_on, round trip, two cores", 0, &[peers(0.01).where_the_floor_is()]).in_chart()];
     all.push(each_in_turn("block_on, round trip", rows, 12, move || {
         let mut turns = Vec::new();
@@ -159,6 +175,11 @@ fn after_load(start: Box<dyn FnOnce() -> Slice>) -> Box<dyn FnOnce() -> Slice> {
 
 fn on_one_core(place: Place, all: &mut Vec<Scenario>) {
     all.push(round_trips("round trip, one core", place, 24, &[peers(1.05)], false));
+    let name = "round trip by park_timeout, one core";
+    let rows = vec![row(name, 0, &[peers(1.05)]).in_chart()];
+    let timed =
+        move || turns!(false, C => Box::new(move || vec![round_trip::<Timed<C>>(place, 5_000, Duration::ZERO)]));
+    all.push(each_in_turn(name, rows, 24, timed));
     let name = "round trip, one core, two busy threads";
     let rows = vec![row(name, 0, &[peers(1.05)]).in_chart()];
     all.push(each_in_turn(name, rows, 48, move || {
@@ -182,13 +203,13 @@ fn anywhere(place: Place, all: &mut Vec<Scenario>) {
             row(format!("{what}: latency"), LATENCY, &[]),
             row(format!("{what}: CPU a park"), CPU, &[peers(1.05)]).in_chart(),
         ];
-        let long_waits = Parks { place, gaps: Gaps::Asleep(nanos), a_turn: 10, turns, fresh: false };
+        let long_waits = Parks { place, gaps: Gaps::Asleep(nanos), a_turn: 10, turns, fresh: false, timed: false };
         all.push(parks(what, long_waits, 12, false, rows));
     }
     let rows = vec![
         row("parkers of ten parks, every 500 µs: latency", LATENCY, &[]),
         row("parkers of ten parks, every 500 µs: CPU a park", CPU, &[peers(1.1)]).in_chart(),
     ];
-    let young = Parks { place, gaps: Gaps::Asleep(500_000), a_turn: 10, turns: 24, fresh: true };
+    let young = Parks { place, gaps: Gaps::Asleep(500_000), a_turn: 10, turns: 24, fresh: true, timed: false };
     all.push(parks("parkers of ten parks", young, 12, false, rows));
 }

@@ -45,6 +45,8 @@ pub struct Parks {
     /// Whether each turn has a new parker. Otherwise a contender has one parker for the slice, and its first turn does
     /// not count.
     pub fresh: bool,
+    /// Whether they wait by `park_timeout`.
+    pub timed: bool,
 }
 
 /// A contender with an erased type.

@@ -7,6 +7,7 @@
 use crate::rows::Kind;
 use atomic_parker::{wait, Spin};
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::Waker;
@@ -51,9 +52,51 @@ pub trait Contender: 'static {
         Self::park(parker);
     }
 
+    /// As [`wait`](Contender::wait), with `park_timeout`. The timeout does not end here.
+    fn wait_timed(parker: &Self::Parker) {
+        Self::park_timeout(parker, MINUTE);
+    }
+
     /// Ends a [`wait`](Contender::wait). `unpark`, unless `wait` needs more.
     fn signal(unparker: &Self::Unparker) {
         Self::unpark(unparker);
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A contender that waits by `park_timeout`.
+pub struct Timed<C>(PhantomData<C>);
+
+impl<C: Contender> Contender for Timed<C> {
+    const NAME: &'static str = C::NAME;
+    const KIND: Kind = C::KIND;
+
+    type Parker = C::Parker;
+    type Unparker = C::Unparker;
+
+    fn pair() -> (Self::Parker, Self::Unparker) {
+        C::pair()
+    }
+
+    fn park(parker: &Self::Parker) {
+        C::park_timeout(parker, MINUTE);
+    }
+
+    fn park_timeout(parker: &Self::Parker, timeout: Duration) {
+        C::park_timeout(parker, timeout);
+    }
+
+    fn unpark(unparker: &Self::Unparker) {
+        C::unpark(unparker);
+    }
+
+    fn wait(parker: &Self::Parker) {
+        C::wait_timed(parker);
+    }
+
+    fn signal(unparker: &Self::Unparker) {
+        C::signal(unparker);
     }
 }
 
@@ -284,6 +327,12 @@ impl Contender for Std {
     fn wait(parker: &Self::Parker) {
         while !parker.signalled.swap(false, Ordering::Acquire) {
             thread::park();
+        }
+    }
+
+    fn wait_timed(parker: &Self::Parker) {
+        while !parker.signalled.swap(false, Ordering::Acquire) {
+            thread::park_timeout(MINUTE);
         }
     }
 

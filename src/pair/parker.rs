@@ -265,7 +265,7 @@ impl<W: Wait> Parker<W> {
     /// ```
     #[inline]
     pub fn park_timeout(&self, timeout: Duration) -> bool {
-        self.inner().take_alone() || self.sleep_until(sync::deadline_after(timeout))
+        self.inner().take_alone() || self.sleep_until(sync::deadline_after(timeout), timeout)
     }
 
     /// Sleeps until the token is there, but not past `deadline`; returns whether it took the token.
@@ -282,27 +282,26 @@ impl<W: Wait> Parker<W> {
     /// ```
     #[inline]
     pub fn park_deadline(&self, deadline: Instant) -> bool {
-        self.inner().take_alone() || self.sleep_until(Some(deadline))
+        self.inner().take_alone() || self.sleep_until(Some(deadline), sync::time_until(deadline))
     }
 
     #[cold]
     fn sleep_untimed(&self) {
-        self.sleep(None);
+        self.sleep(None, Duration::MAX);
     }
 
     #[cold]
-    fn sleep_until(&self, deadline: Option<Instant>) -> bool {
-        self.sleep(deadline)
+    fn sleep_until(&self, deadline: Option<Instant>, left: Duration) -> bool {
+        self.sleep(deadline, left)
     }
 
-    /// The slow path of every park.
+    /// The slow path of every park. `left`: how much time there was until the deadline when the caller read the clock.
     #[inline(always)]
-    fn sleep(&self, deadline: Option<Instant>) -> bool {
+    fn sleep(&self, deadline: Option<Instant>, left: Duration) -> bool {
         let has_woken = take_has_woken();
-        let no_time = deadline.is_some_and(|deadline| sync::time_until(deadline) < SHORTEST_TIMED);
         // With too little time left, the parker neither spins nor learns.
-        if no_time || self.skips() {
-            return self.inner().sleep(deadline, Sleepers::One);
+        if left < SHORTEST_TIMED || self.skips() {
+            return self.inner().sleep(deadline, left.is_zero(), Sleepers::One);
         }
         // A timed park must not spin past its deadline, so it reads the clock first.
         let untimed = deadline.is_none() && self.policy.get().has_credit();
@@ -335,7 +334,7 @@ impl<W: Wait> Parker<W> {
         let (spun, end) = match spin(&self.policy.get(), number, deadline, untimed, || self.try_park()) {
             Spun::Found(spun) => (spun, End::Found),
             Spun::FoundInterrupted(spun) => (spun, End::SameCpu),
-            Spun::Failed(spun) => (spun, self.sleep_and_ask(deadline)),
+            Spun::Failed(spun) => (spun, self.sleep_and_ask(deadline, spun > 0 && sync::has_passed(deadline))),
         };
         self.learn(spun, end, has_woken);
         end != End::TimedOut
@@ -343,10 +342,10 @@ impl<W: Wait> Parker<W> {
 
     /// Sleeps, and has the waker say when the token came.
     #[inline]
-    fn sleep_and_ask(&self, deadline: Option<Instant>) -> End {
+    fn sleep_and_ask(&self, deadline: Option<Instant>, expired: bool) -> End {
         self.shared.wake_time().ask(sync::cpu());
         let start = sync::clock();
-        let found = self.inner().sleep(deadline, Sleepers::One);
+        let found = self.inner().sleep(deadline, expired, Sleepers::One);
         match self.shared.wake_time().take() {
             _ if !found => End::TimedOut,
             Wake::SameCpu => End::SameCpu,

@@ -87,7 +87,7 @@ fn two_that_hand_over_explore() {
 fn a_token_that_came_before_the_sleep_gives_no_credit() {
     let parker = adaptive();
     parker.unpark();
-    assert_eq!(parker.sleep_and_ask(None), End::Unknown);
+    assert_eq!(parker.sleep_and_ask(None, false), End::Unknown);
     parker.learn(0, End::Unknown, true);
     assert!(!spins(&parker));
 }
@@ -139,4 +139,27 @@ fn a_thread_notes_that_it_has_woken_a_sleeper() {
     drop(stop);
     unparker.unpark();
     sleeper.join().unwrap();
+}
+
+/// Besides, std reads it once in its condition variable: four in all.
+#[test]
+fn a_timed_park_that_is_woken_reads_the_clock_three_times() {
+    let reads = |park: fn(&Parker, Duration) -> bool| {
+        let parker = adaptive();
+        let shared = parker.shared.clone();
+        let before = sync::CLOCK_READS.get();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                while shared.parker().state() != ParkState::Parked {
+                    thread::yield_now();
+                }
+                shared.notify();
+            });
+            assert!(park(&parker, Duration::from_secs(60)));
+        });
+        sync::CLOCK_READS.get() - before
+    };
+    // A sleep that ends for no reason takes another one.
+    assert!((0..3).any(|_| reads(Parker::park_timeout) == 3));
+    assert!((0..3).any(|_| reads(|parker, timeout| parker.park_deadline(Instant::now() + timeout)) == 3));
 }

@@ -18,6 +18,8 @@ pub(crate) mod futex;
 #[cfg(not(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle"))))]
 pub(crate) use rustix::thread::futex;
 
+#[cfg(all(test, not(any(loom, shuttle))))]
+pub(crate) use imp::CLOCK_READS;
 pub(crate) use imp::{atomic, cpu, cpus_of_thread, now, Condvar, SPINS};
 pub(crate) use imp::{local, Mutex, MutexGuard};
 
@@ -32,8 +34,19 @@ mod imp {
     /// Whether parkers spin: not in models, and not where `std` has no clock.
     pub(crate) const SPINS: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));
 
+    #[cfg(test)]
+    std::thread_local!(pub(crate) static CLOCK_READS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+
+    /// Counts the readings of the clock for tests.
+    #[inline]
+    fn count_clock_read() {
+        #[cfg(test)]
+        CLOCK_READS.set(CLOCK_READS.get() + 1);
+    }
+
     #[inline]
     pub(crate) fn now() -> Instant {
+        count_clock_read();
         Instant::now()
     }
 
@@ -42,6 +55,7 @@ mod imp {
     /// The time since a fixed moment. An [`Instant`] needs an earlier one for that, in a lock that a child of `fork` may find
     /// locked. A step of the system's time only spoils what a parker learns from one wait.
     pub(crate) fn system_time() -> Duration {
+        count_clock_read();
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
@@ -75,7 +89,7 @@ mod imp {
     #[cfg(any(not(any(target_os = "linux", target_os = "android")), atomic_parker_no_cpu))]
     pub(crate) use cpu as cpus_of_thread;
 
-    /// A condition variable that takes a deadline. It may return early; its callers wait in a loop.
+    /// A condition variable that takes a timeout. It may return early; its callers wait in a loop.
     pub(crate) struct Condvar(std::sync::Condvar);
 
     impl Condvar {
@@ -84,21 +98,20 @@ mod imp {
         }
 
         #[inline]
-        pub(crate) fn wait_until<'a, T>(
+        pub(crate) fn wait_for<'a, T>(
             &self,
             _mutex: &'a Mutex<T>,
             guard: MutexGuard<'a, T>,
-            deadline: Option<Instant>,
+            timeout: Option<Duration>,
         ) -> MutexGuard<'a, T> {
-            match deadline {
+            match timeout {
                 None => self.0.wait(guard).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => self.wait_timed(guard, deadline),
+                Some(timeout) => self.wait_timed(guard, timeout),
             }
         }
 
         #[cold]
-        fn wait_timed<'a, T>(&self, guard: MutexGuard<'a, T>, deadline: Instant) -> MutexGuard<'a, T> {
-            let timeout = super::time_until(deadline);
+        fn wait_timed<'a, T>(&self, guard: MutexGuard<'a, T>, timeout: Duration) -> MutexGuard<'a, T> {
             self.0.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
         }
 

@@ -103,13 +103,13 @@ impl Condvar {
         self as *const Self as usize
     }
 
-    pub(crate) fn wait_until<'a, T>(
+    pub(crate) fn wait_for<'a, T>(
         &self,
         mutex: &'a Mutex<T>,
         guard: MutexGuard<'a, T>,
-        deadline: Option<Instant>,
+        timeout: Option<Duration>,
     ) -> MutexGuard<'a, T> {
-        if deadline.is_none() {
+        if timeout.is_none() {
             return self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         let mut timed = lock(&TIMED);

@@ -1,7 +1,7 @@
 //! `parking_lot_core` as the model checkers see it: its queue, under one lock, with its callbacks where it runs them.
 //! The stand-in for futexes uses the same queue.
 
-use super::{has_passed, lock, Condvar, Mutex};
+use super::{has_passed, lock, time_until, Condvar, Mutex};
 use std::time::Instant;
 
 #[cfg(all(loom, feature = "loom"))]
@@ -73,7 +73,7 @@ pub(crate) fn park(
             timed_out(key, !queue.has(key));
             return ParkResult::TimedOut;
         }
-        queue = DEQUEUED.wait_until(&QUEUE, queue, deadline);
+        queue = DEQUEUED.wait_for(&QUEUE, queue, deadline.map(time_until));
     }
     ParkResult::Unparked
 }

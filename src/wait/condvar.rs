@@ -49,8 +49,12 @@ impl Wait for Condvar {
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let mut asleep = lock(&self.asleep);
         *asleep += 1;
-        while sleeper.still_parked() && !sleeper.deadline_passed() {
-            asleep = self.look_again.wait_until(&self.asleep, asleep, sleeper.deadline());
+        while sleeper.still_parked() {
+            let timeout = sleeper.timeout();
+            if timeout.is_some_and(|left| left.is_zero()) {
+                break;
+            }
+            asleep = self.look_again.wait_for(&self.asleep, asleep, timeout);
         }
         *asleep -= 1;
         // Not if the slow path may be shared: sleepers of other parkers would count as sleepers of this one.

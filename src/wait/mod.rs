@@ -177,11 +177,6 @@ impl<'a> Sleeper<'a> {
         self.deadline.map(sync::time_until)
     }
 
-    #[inline]
-    pub(crate) fn deadline_passed(&self) -> bool {
-        sync::has_passed(self.deadline)
-    }
-
     /// Returns the key that identifies this parker, for a slow path that several parkers share.
     #[inline]
     pub fn key(&self) -> Key<'a> {
