@@ -140,6 +140,7 @@
 mod atomic_parker;
 mod block_on;
 pub mod docs;
+pub mod driver;
 pub mod idle;
 mod pair;
 mod spin;

@@ -199,8 +199,21 @@ impl<'a> Sleeper<'a> {
         }
     }
 
+    /// After [`leave`](Sleeper::leave), in a `wait` that goes on: parks again, or takes the token; returns whether it is parked.
+    /// Without a `leave`, returns whether it still is.
+    pub(crate) fn parks_again(&self) -> bool {
+        match self.left.get() {
+            None => self.still_parked(),
+            Some(true) => false,
+            Some(false) => {
+                let parked = self.state.take_or_park();
+                self.left.set((!parked).then_some(true));
+                parked
+            }
+        }
+    }
+
     /// Returns whether no other thread can be asleep on this parker.
-    #[cfg(feature = "parking_lot")]
     pub(crate) fn is_alone(&self) -> bool {
         self.alone
     }

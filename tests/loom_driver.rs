@@ -1,0 +1,395 @@
+#![cfg(all(loom, feature = "loom"))]
+//! Every interleaving of small scenarios of the driver, with few preemptions, on three slow paths.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test --release --features loom,futex,parking_lot --test loom_driver
+//! ```
+//!
+//! A thread that sleeps while nobody will take its event is a deadlock here. The events are Relaxed flags, so that only the
+//! driver and the source of the events order them. `tests/weaken.sh` shows that the models can fail.
+
+use atomic_parker::driver::{Driver, DriverOr, EventLoop};
+use atomic_parker::model::advance_clock;
+use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
+use atomic_parker::{AtomicParker, Parker, Spin, Unparker};
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use loom::thread::{self, JoinHandle};
+use std::io::Write;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+trait Slow: Wait + Send + Sync + 'static {
+    fn new() -> Self;
+}
+
+impl Slow for Condvar {
+    fn new() -> Self {
+        Condvar::new()
+    }
+}
+
+impl Slow for Futex {
+    fn new() -> Self {
+        Futex::new()
+    }
+}
+
+impl Slow for ParkingLot {
+    fn new() -> Self {
+        ParkingLot
+    }
+}
+
+/// Runs a model over all interleavings with at most `preemptions`.
+fn explore(name: &str, preemptions: usize, model: fn()) {
+    let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = interleavings.clone();
+    let mut builder = loom::model::Builder::new();
+    // `LOOM_MAX_PREEMPTIONS` can only lower it.
+    let bound = builder.preemption_bound.map_or(preemptions, |bound| bound.min(preemptions));
+    builder.preemption_bound = Some(bound);
+    builder.check(move || {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        model();
+    });
+    let count = interleavings.load(std::sync::atomic::Ordering::Relaxed);
+    // The test harness would capture a `println!`.
+    let line = format!("model {name}: {count} interleavings (preemptions<={bound})\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+macro_rules! check {
+    ($($model:ident on $($slow:ident <= $preemptions:literal),+;)+) => {$(
+        #[allow(non_snake_case)]
+        mod $model {$(
+            #[test]
+            fn $slow() {
+                let name = concat!(stringify!($model), "::", stringify!($slow));
+                super::explore(name, $preemptions, super::$model::<super::$slow>);
+            }
+        )+}
+    )+};
+}
+
+check! {
+    one_event on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
+    token_without_event on Condvar <= 3, ParkingLot <= 3;
+    earlier_timer on Condvar <= 3;
+    two_events on Condvar <= 3, Futex <= 2, ParkingLot <= 2;
+    a_task_that_blocks on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
+    standby_leaves on Condvar <= 2;
+    always_at_once on Condvar <= 2;
+    deadline_of_the_polling_thread on Condvar <= 2;
+    panic_in_wait on Condvar <= 2;
+    panic_in_deliver on Condvar <= 2;
+    two_threads_on_one_parker on Condvar <= 2, Futex <= 1, ParkingLot <= 1;
+    two_parkers_on_one_slow_path on Condvar <= 2, ParkingLot <= 1;
+    polled_by_a_busy_thread on Condvar <= 2;
+}
+
+const LONG: Duration = Duration::from_secs(1);
+
+/// The sources of the events: one flag for each.
+struct Sources {
+    /// Ends a `wait` of the event loop; its token stays.
+    signal: AtomicParker,
+    fired: [AtomicUsize; 3],
+    panics_in: Option<&'static str>,
+}
+
+impl Sources {
+    fn fire(&self, event: usize) {
+        self.fired[event].store(1, Relaxed);
+        self.signal.unpark();
+    }
+}
+
+/// Wakes the target of each event. A target is called at most once for each time its event is fired.
+struct Events {
+    sources: Arc<Sources>,
+    targets: Arc<std::sync::Mutex<Vec<Target>>>,
+}
+
+type Target = Box<dyn Fn() + Send>;
+
+impl Events {
+    fn panic_once(&mut self, place: &str) {
+        if self.sources.panics_in == Some(place) && self.sources.fired[2].swap(0, Relaxed) == 1 {
+            panic!("{place}");
+        }
+    }
+}
+
+impl EventLoop for Events {
+    fn wait(&mut self, until: Option<Instant>) {
+        // As timers, and as events that a poll before has found and not delivered.
+        if self.sources.fired.iter().any(|fired| fired.load(Relaxed) == 1) {
+            self.panic_once("wait");
+            return;
+        }
+        match until {
+            None => self.sources.signal.park(),
+            Some(until) => _ = self.sources.signal.park_deadline(until),
+        }
+        self.panic_once("wait");
+    }
+
+    fn deliver(&mut self) {
+        self.panic_once("deliver");
+        let targets = self.targets.lock().unwrap();
+        for (fired, target) in self.sources.fired.iter().zip(&*targets) {
+            if fired.load(Relaxed) == 1 && fired.swap(0, Relaxed) == 1 {
+                target();
+            }
+        }
+    }
+}
+
+struct Group {
+    driver: Driver<Events>,
+    sources: Arc<Sources>,
+    targets: Arc<std::sync::Mutex<Vec<Target>>>,
+    /// What a task blocks on. loom does not see the counts of `Arc`, so this one outlives the threads.
+    latch: Arc<AtomicParker>,
+}
+
+impl Group {
+    fn new(hand_over_after: Duration) -> Self {
+        Self::that_panics(hand_over_after, None)
+    }
+
+    fn that_panics(hand_over_after: Duration, panics_in: Option<&'static str>) -> Self {
+        let fired = [(); 3].map(|()| AtomicUsize::new(0));
+        let sources = Arc::new(Sources { signal: AtomicParker::new(), fired, panics_in });
+        let targets = Arc::default();
+        let interrupted = sources.clone();
+        let events = Events { sources: sources.clone(), targets: Arc::clone(&targets) };
+        let driver = Driver::new(events, move || _ = interrupted.signal.unpark()).hand_over_after(hand_over_after);
+        Self { driver, sources, targets, latch: Arc::new(AtomicParker::new()) }
+    }
+
+    /// A parker that the next event wakes.
+    fn parker<W: Slow>(&self) -> Parker<DriverOr<Events, W>> {
+        let parker = self.bare();
+        self.target(parker.unparker());
+        parker
+    }
+
+    fn bare<W: Slow>(&self) -> Parker<DriverOr<Events, W>> {
+        Parker::with_wait(self.driver.or(W::new())).with_spin(Spin::off())
+    }
+
+    fn target<W: Wait + Send + Sync + 'static>(&self, unparker: Unparker<W>) {
+        self.targets.lock().unwrap().push(Box::new(move || _ = unparker.unpark()));
+    }
+}
+
+/// The targets hold the event loop that holds them.
+impl Drop for Group {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.targets.lock().unwrap().clear();
+        }
+    }
+}
+
+fn start(thread: impl FnOnce() + 'static) -> JoinHandle<()> {
+    thread::spawn(thread)
+}
+
+fn join<const THREADS: usize>(threads: [JoinHandle<()>; THREADS]) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// A thread that ends when its event has come.
+fn one_event<W: Slow>() {
+    let group = Group::new(LONG);
+    let parker = group.parker::<W>();
+    let sleeper = start(move || parker.park());
+    group.sources.fire(0);
+    sleeper.join().unwrap();
+    assert!(!group.driver.is_polled());
+}
+
+/// The token comes from another thread, and the event loop must be interrupted.
+fn token_without_event<W: Slow>() {
+    let group = Group::new(LONG);
+    let parker = group.bare::<W>();
+    let unparker = parker.unparker();
+    let sleeper = start(move || {
+        parker.park();
+        parker.park();
+    });
+    unparker.unpark();
+    while !unparker.unpark() {
+        thread::yield_now();
+    }
+    sleeper.join().unwrap();
+}
+
+/// A timer that only `interrupt` announces: the flag is set, and nothing is signalled.
+fn earlier_timer<W: Slow>() {
+    let group = Group::new(LONG);
+    let parker = group.parker::<W>();
+    let sleeper = start(move || parker.park());
+    group.sources.fired[0].store(1, Relaxed);
+    group.driver.interrupt();
+    sleeper.join().unwrap();
+}
+
+/// Two threads, each with an event of its own. The one that polls leaves with the first event.
+fn two_events<W: Slow>() {
+    let group = Group::new(LONG);
+    let sleepers = [group.parker::<W>(), group.parker::<W>()].map(|parker| start(move || parker.park()));
+    group.sources.fire(0);
+    group.sources.fire(1);
+    advance_clock();
+    join(sleepers);
+    assert!(!group.driver.is_polled());
+}
+
+/// Each of two threads gets an event, and then blocks until the other one has got its second event. The first time that the role is
+/// given up, the other thread takes it at once. The second time it counts down.
+fn a_task_that_blocks<W: Slow>() {
+    let group = Group::new(LONG);
+    let parkers = [group.parker::<W>(), group.parker::<W>()];
+    let (done, tell) = (group.latch.clone(), group.latch.clone());
+    let [one, two] = parkers;
+    let sources = group.sources.clone();
+    let first = start(move || {
+        one.park();
+        sources.fire(1);
+        one.park();
+        tell.unpark();
+    });
+    let sources = group.sources.clone();
+    let second = start(move || {
+        two.park();
+        sources.fire(0);
+        done.park();
+    });
+    group.sources.fire(0);
+    advance_clock();
+    join([first, second]);
+}
+
+/// Three threads: one blocks with a task, and the standby gets a token of its own and leaves.
+fn standby_leaves<W: Slow>() {
+    let group = Group::new(LONG);
+    let (done, tell) = (group.latch.clone(), group.latch.clone());
+    let (blocked, last, leaves) = (group.parker::<W>(), group.parker::<W>(), group.bare::<W>());
+    let unparker = leaves.unparker();
+    let blocked = start(move || {
+        blocked.park();
+        done.park();
+    });
+    let leaves = start(move || leaves.park());
+    let last = start(move || {
+        last.park();
+        tell.unpark();
+    });
+    group.sources.fire(0);
+    unparker.unpark();
+    group.sources.fire(1);
+    advance_clock();
+    join([blocked, leaves, last]);
+}
+
+/// Without a count-down: the clock stands still.
+fn always_at_once<W: Slow>() {
+    let group = Group::new(Duration::ZERO);
+    let (one, two) = (group.parker::<W>(), group.parker::<W>());
+    let (done, tell) = (group.latch.clone(), group.latch.clone());
+    let first = start(move || {
+        one.park();
+        done.park();
+    });
+    let second = start(move || {
+        two.park();
+        tell.unpark();
+    });
+    group.sources.fire(0);
+    group.sources.fire(1);
+    join([first, second]);
+}
+
+/// The thread that polls times out, perhaps, while the other one sleeps.
+fn deadline_of_the_polling_thread<W: Slow>() {
+    let group = Group::new(LONG);
+    let (timed, untimed) = (group.bare::<W>(), group.parker::<W>());
+    let timed = start(move || _ = timed.park_timeout(LONG));
+    let untimed = start(move || untimed.park());
+    advance_clock();
+    group.sources.fire(0);
+    join([timed, untimed]);
+}
+
+fn panics_in<W: Slow>(place: &'static str) {
+    let group = Group::that_panics(LONG, Some(place));
+    let parkers = [group.parker::<W>(), group.parker::<W>()];
+    let sleepers = parkers.map(|parker| {
+        start(move || {
+            // At most one of them panics, once.
+            if catch_unwind(AssertUnwindSafe(|| parker.park())).is_err() {
+                parker.park();
+            }
+        })
+    });
+    group.sources.fire(2);
+    group.sources.fire(0);
+    group.sources.fire(1);
+    advance_clock();
+    join(sleepers);
+}
+
+fn panic_in_wait<W: Slow>() {
+    panics_in::<W>("wait");
+}
+
+fn panic_in_deliver<W: Slow>() {
+    panics_in::<W>("deliver");
+}
+
+/// Each event sets the token of one parker, which releases one of two threads.
+fn two_threads_on_one_parker<W: Slow>() {
+    let group = Group::new(LONG);
+    let parker = Arc::new(AtomicParker::with_wait(group.driver.or(W::new())));
+    let target = parker.clone();
+    group.targets.lock().unwrap().push(Box::new(move || _ = target.unpark()));
+    let sleepers = [(); 2].map(|()| {
+        let parker = parker.clone();
+        start(move || parker.park())
+    });
+    group.sources.fire(0);
+    // A token that is new says that the one before was taken. The event's may be one with another.
+    for _ in 0..2 {
+        while !parker.unpark() {
+            thread::yield_now();
+        }
+    }
+    join(sleepers);
+}
+
+/// Two parkers share a slow path in an `Arc`.
+fn two_parkers_on_one_slow_path<W: Slow>() {
+    let group = Group::new(LONG);
+    let slow = Arc::new(group.driver.or(W::new()));
+    let parkers = [slow.clone(), slow].map(|slow| Parker::with_wait(slow).with_spin(Spin::off()));
+    let [one, two] = parkers.each_ref().map(|parker| parker.unparker());
+    let sleepers = parkers.map(|parker| start(move || parker.park()));
+    two.unpark();
+    one.unpark();
+    join(sleepers);
+}
+
+/// A busy thread polls while the other one goes to sleep.
+fn polled_by_a_busy_thread<W: Slow>() {
+    let group = Group::new(LONG);
+    let parker = group.parker::<W>();
+    let sleeper = start(move || parker.park());
+    group.sources.fire(0);
+    group.driver.poll_now();
+    sleeper.join().unwrap();
+    assert!(!group.driver.is_polled());
+}
