@@ -23,11 +23,15 @@
 //! - The counts of `std::sync::Arc`: they are assumed to be correct, and order nothing here.
 //! - Spinning: a parker of a model sleeps at once, so that no execution depends on earlier ones.
 
+#[path = "models/slow.rs"]
+mod slow;
+
 use atomic_parker::model::{advance_clock, now};
 use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
 use atomic_parker::{block_on, AtomicParker, ParkState, Parker, Unparker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::thread;
+use slow::Slow;
 use std::cell::RefCell;
 use std::io::Write;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
@@ -37,28 +41,6 @@ use std::task::Waker;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-trait Slow: Wait + Send + Sync + 'static {
-    fn new() -> Self;
-}
-
-impl Slow for Condvar {
-    fn new() -> Self {
-        Condvar::new()
-    }
-}
-
-impl Slow for Futex {
-    fn new() -> Self {
-        Futex::new()
-    }
-}
-
-impl Slow for ParkingLot {
-    fn new() -> Self {
-        ParkingLot
-    }
-}
 
 /// Wakes are sticky, as in an event loop. It neither checks the state nor counts its sleepers.
 struct Sticky(Arc<EventLoop>);
@@ -73,8 +55,8 @@ loom::lazy_static! {
     static ref EVENT_LOOPS: std::sync::Mutex<Vec<Arc<EventLoop>>> = Default::default();
 }
 
-impl Slow for Sticky {
-    fn new() -> Self {
+impl Default for Sticky {
+    fn default() -> Self {
         let woken = loom::sync::Mutex::new(false);
         let event_loop = Arc::new(EventLoop { woken, changed: loom::sync::Condvar::new() });
         EVENT_LOOPS.lock().unwrap().push(event_loop.clone());
@@ -111,15 +93,10 @@ fn pass_deadlines() {
 /// As `Sticky`, with two spurious returns: the first at once, the second after other threads have run.
 ///
 /// Without an end to them, two sleepers could return in turn for ever.
+#[derive(Default)]
 struct Spurious {
     returns: std::sync::atomic::AtomicUsize,
     then: Sticky,
-}
-
-impl Slow for Spurious {
-    fn new() -> Self {
-        Spurious { returns: Default::default(), then: Sticky::new() }
-    }
 }
 
 impl Wait for Spurious {
@@ -137,15 +114,10 @@ impl Wait for Spurious {
 }
 
 /// Panics at the end of the first wait.
+#[derive(Default)]
 struct PanicOnce<W> {
     wait: W,
     panicked: std::sync::atomic::AtomicBool,
-}
-
-impl<W: Slow> Slow for PanicOnce<W> {
-    fn new() -> Self {
-        PanicOnce { wait: W::new(), panicked: Default::default() }
-    }
 }
 
 impl<W: Wait> Wait for PanicOnce<W> {
@@ -162,15 +134,10 @@ impl<W: Wait> Wait for PanicOnce<W> {
 }
 
 /// Panics once, in a `wake` by which a park passes a wake on to another sleeper.
+#[derive(Default)]
 struct PanicInWake<W> {
     wait: W,
     parks: std::sync::Mutex<Option<thread::ThreadId>>,
-}
-
-impl<W: Slow> Slow for PanicInWake<W> {
-    fn new() -> Self {
-        PanicInWake { wait: W::new(), parks: Default::default() }
-    }
 }
 
 impl<W: Wait> Wait for PanicInWake<W> {
@@ -195,13 +162,8 @@ std::thread_local! {
 }
 
 /// Calls `WITHIN` in the first wait.
+#[derive(Default)]
 struct CallsWithin<W>(W);
-
-impl<W: Slow> Slow for CallsWithin<W> {
-    fn new() -> Self {
-        CallsWithin(W::new())
-    }
-}
 
 impl<W: Wait> Wait for CallsWithin<W> {
     fn wait(&self, sleeper: &Sleeper<'_>) {
@@ -272,13 +234,13 @@ check! {
 }
 
 fn pair<W: Slow>() -> (Parker<W>, Unparker<W>) {
-    let parker = Parker::with_wait(W::new());
+    let parker = Parker::with_wait(W::default());
     let unparker = parker.unparker();
     (parker, unparker)
 }
 
 fn shared<W: Slow>() -> Arc<AtomicParker<W>> {
-    Arc::new(AtomicParker::with_wait(W::new()))
+    Arc::new(AtomicParker::with_wait(W::default()))
 }
 
 /// Relaxed data: only the parker under test can publish it.
@@ -595,7 +557,7 @@ impl<W> Drop for Mortal<W> {
 /// The owner takes the token and drops the parker, while the `unpark` has yet to call `wake`.
 fn owner_dropped<W: Slow>() {
     let dead = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let parker = Parker::with_wait(Mortal { wait: W::new(), dead: dead.clone() });
+    let parker = Parker::with_wait(Mortal { wait: W::default(), dead: dead.clone() });
     let unparker = parker.unparker();
     let fact = Fact::new();
     let other = {
@@ -687,7 +649,7 @@ fn park_within_wait<W: Slow>() {
 
 /// Two parkers on one slow path: a wake for one parker reaches its own sleeper.
 fn two_parkers_share<W: Slow>() {
-    let wait = Arc::new(W::new());
+    let wait = Arc::new(W::default());
     let [first, second] = [(); 2].map(|()| Parker::with_wait(wait.clone()));
     let (to_first, to_second) = (first.unparker(), second.unparker());
     let sleeper = thread::spawn(move || {

@@ -8,12 +8,16 @@
 //! The number of schedules is fixed. A failure prints its schedule, for `shuttle::replay`. Shuttle does not model
 //! weak memory: `tests/loom.rs` checks the orderings.
 
+#[path = "models/slow.rs"]
+mod slow;
+
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
 use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
 use shuttle::rand::{thread_rng, Rng};
 use shuttle::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use shuttle::thread;
+use slow::Slow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,38 +26,11 @@ const SCHEDULES: usize = 10_000;
 const DEPTH: usize = 4;
 const SECOND: Duration = Duration::from_secs(1);
 
-trait Slow: Wait + Send + Sync + 'static {
-    fn new() -> Self;
-}
-
-impl Slow for Condvar {
-    fn new() -> Self {
-        Condvar::new()
-    }
-}
-
-impl Slow for Futex {
-    fn new() -> Self {
-        Futex::new()
-    }
-}
-
-impl Slow for ParkingLot {
-    fn new() -> Self {
-        ParkingLot
-    }
-}
-
 /// Wakes are sticky, as in an event loop. It sometimes returns spuriously, and does not count its sleepers.
+#[derive(Default)]
 struct Sticky {
     woken: shuttle::sync::Mutex<bool>,
     changed: shuttle::sync::Condvar,
-}
-
-impl Slow for Sticky {
-    fn new() -> Self {
-        Sticky { woken: shuttle::sync::Mutex::new(false), changed: shuttle::sync::Condvar::new() }
-    }
 }
 
 impl Wait for Sticky {
@@ -75,13 +52,8 @@ impl Wait for Sticky {
 }
 
 /// A slow path with delays around each step, and spurious returns.
+#[derive(Default)]
 struct Faulty<W>(W);
-
-impl<W: Slow> Slow for Faulty<W> {
-    fn new() -> Self {
-        Faulty(W::new())
-    }
-}
 
 impl<W: Wait> Wait for Faulty<W> {
     fn wait(&self, sleeper: &Sleeper<'_>) {
@@ -137,7 +109,7 @@ check! {
 /// One token goes around a ring of four parkers, several times.
 fn ring<W: Slow>() {
     const ROUNDS: usize = 5;
-    let parkers = [(); 4].map(|()| Parker::with_wait(W::new()));
+    let parkers = [(); 4].map(|()| Parker::with_wait(W::default()));
     let unparkers: Vec<Unparker<W>> = parkers.iter().map(Parker::unparker).collect();
     let hops = Arc::new(AtomicUsize::new(0));
     let threads: Vec<_> = (0..)
@@ -166,7 +138,7 @@ fn ring<W: Slow>() {
 fn every_unpark_is_seen<W: Slow>() {
     const UNPARKERS: usize = 4;
     const TIMES: usize = 5;
-    let parker = Parker::with_wait(W::new());
+    let parker = Parker::with_wait(W::default());
     let count = Arc::new(AtomicUsize::new(0));
     let threads = [(); UNPARKERS].map(|()| {
         let (unparker, count) = (parker.unparker(), count.clone());
@@ -189,7 +161,7 @@ fn every_unpark_is_seen<W: Slow>() {
 fn tokens_add_up<W: Slow>() {
     const SLEEPERS: usize = 3;
     const TIMES: usize = 4;
-    let parker = Arc::new(AtomicParker::with_wait(W::new()));
+    let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let (set, taken, at_home) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let counts = Arc::new((set, taken, at_home));
     let sleepers = [(); SLEEPERS].map(|()| {
@@ -230,7 +202,7 @@ fn tokens_add_up<W: Slow>() {
 
 /// Four sleepers and a thief pass one token on: it is never taken twice, and no sleeper is lost.
 fn one_token_for_many_sleepers<W: Slow>() {
-    let parker = Arc::new(AtomicParker::with_wait(W::new()));
+    let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let sleepers = [(); 4].map(|()| {
         let parker = parker.clone();
         thread::spawn(move || {
@@ -260,7 +232,7 @@ fn one_token_for_many_sleepers<W: Slow>() {
 
 /// Two of four sleepers leave at their deadline. The other two get the one token, one after the other.
 fn some_sleepers_time_out<W: Slow>() {
-    let parker = Arc::new(AtomicParker::with_wait(W::new()));
+    let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let sleepers = [true, false, true, false].map(|leaves| {
         let parker = parker.clone();
         thread::spawn(move || {
@@ -283,7 +255,7 @@ fn some_sleepers_time_out<W: Slow>() {
 
 /// The last sleeper that leaves clears PARKED.
 fn nothing_is_left_of_timeouts<W: Slow>() {
-    let parker = Arc::new(AtomicParker::with_wait(W::new()));
+    let parker = Arc::new(AtomicParker::with_wait(W::default()));
     let sleepers = [(); 4].map(|()| {
         let parker = parker.clone();
         thread::spawn(move || assert!(!parker.park_timeout(SECOND)))

@@ -90,7 +90,7 @@ filter_of() {
 prepare() {
     bash "$root/tests/copy.sh" "$work/$1" none
     mkdir -p "$work/$1/tests"
-    cp "$root"/tests/loom*.rs "$work/$1/tests/"
+    cp -r "$root"/tests/loom*.rs "$root/tests/models" "$work/$1/tests/"
 }
 
 # build JOB MODELS: writes the path of the binary to $work/JOB.binary. Each job has its own target folder.
