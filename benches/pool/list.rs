@@ -1,11 +1,13 @@
 //! The scenarios, their rows and their goals.
 
-use crate::measure::{bursts, flood, meetings, trickle};
+use crate::measure::{bursts, chains, flood, meetings, trickle};
 use crate::own::OwnPool;
 use crate::pools::{AsyncExecutor, Pool, Rayon, Tokio};
 use crate::protocols::{Counted, IdleSet, NotifyInTurn};
 use atomic_parker::idle::Idle;
-use atomic_parker_benches::rows::{by_hand, floor, number, peers, row, Goal, Heading, Kind};
+use atomic_parker_benches::rows::{
+    all_others, better_of, by_hand, floor, number, one, peers, row, Goal, Heading, Kind,
+};
 use atomic_parker_benches::runner::{in_turn, shuffled, Scenario, Slice, Turn};
 use std::hint::black_box;
 use std::sync::atomic::{fence, AtomicUsize, Ordering};
@@ -88,16 +90,22 @@ fn pools(
 
 pub fn scenarios() -> Vec<Scenario> {
     let mut all: Vec<Scenario> = [4, 64, 256].map(nobody_asleep).into();
-    for workers in [4, 8] {
-        let title = |what: &str| format!("{what}, {workers} workers");
-        let one = |what: &str, goals: &[Goal]| (title(what), vec![row(title(what), 0, goals).in_chart()]);
+    for workers in [2, 4, 8] {
+        let name = |what: &str| format!("{what}, {workers} workers");
+        let time = |name: &str, goals: &[Goal]| row(name, 0, goals).in_chart();
+        let cpu = |name: &str, goals: &[Goal]| row(format!("{name}: CPU"), 1, goals);
 
-        let (name, rows) = one("flood of 20,000 empty tasks: a task", &[peers(0.6), by_hand(1.0)]);
-        all.push(pools(name, workers, Pushed::Flood, rows, 40, |pool| flood(pool, 20_000, 0)));
-        let (name, rows) = one("flood of tasks of 1 µs: a task", &[peers(1.0), by_hand(1.05)]);
-        all.push(pools(name, workers, Pushed::Flood, rows, 40, |pool| flood(pool, 10_000, 1_000)));
+        let flooded = name("flood of 20,000 empty tasks: a task");
+        // By the second goal, the whole interval is below the best peer.
+        let rows =
+            vec![time(&flooded, &[peers(0.7), peers(1.0), by_hand(1.0)]), cpu(&flooded, &[peers(0.8), by_hand(1.0)])];
+        all.push(pools(flooded, workers, Pushed::Flood, rows, 160, |pool| flood(pool, 20_000, 0)));
+        let flooded = name("flood of tasks of 1 µs: a task");
+        let rows = vec![time(&flooded, &[peers(1.0), by_hand(1.05)]), cpu(&flooded, &[peers(1.0), by_hand(1.05)])];
+        all.push(pools(flooded, workers, Pushed::Flood, rows, 40, |pool| flood(pool, 10_000, 1_000)));
+
         for (what, pause, count, slices) in [("100 µs", 100, 200, 40), ("1 ms", 1_000, 50, 80)] {
-            let name = title(&format!("a task each {what}"));
+            let name = name(&format!("a task each {what}"));
             let rows = vec![
                 row(format!("{name}: latency"), 0, &[peers(0.5).where_the_floor_is(), by_hand(1.05)]).in_chart(),
                 row(format!("{name}: CPU a task"), 1, &[peers(0.8), by_hand(1.05)]).in_chart(),
@@ -106,15 +114,28 @@ pub fn scenarios() -> Vec<Scenario> {
             let slice = move |pool: &dyn Pool| trickle(pool, Duration::from_micros(pause), count);
             all.push(pools(name, workers, Pushed::Alone, rows, slices, slice));
         }
+
         // More slices, as the ratios are close to their goals.
-        let both =
-            |peer: f64, hand: f64| [peers(peer), by_hand(hand), peers(peer).of(TOGETHER), by_hand(hand).of(TOGETHER)];
-        let (name, rows) = one("burst of 8 tasks of 5 µs: a task", &both(1.05, 1.05));
-        all.push(pools(name, workers, Pushed::Together, rows, 96, |pool| bursts(pool, 8, 20)));
-        let (name, rows) = one("burst of 64 tasks of 5 µs: a task", &both(1.05, 1.05));
-        all.push(pools(name, workers, Pushed::Together, rows, 96, |pool| bursts(pool, 64, 20)));
-        let (name, rows) = one("tasks that wait for each other: all", &both(1.05, 1.05));
-        all.push(pools(name, workers, Pushed::Together, rows, 96, move |pool| meetings(pool, workers, 20)));
+        const SLICES: usize = 96;
+        let goals = [peers(1.05), by_hand(1.05), peers(1.05).of(TOGETHER), by_hand(1.05).of(TOGETHER)];
+        for size in [8, 64] {
+            let name = name(&format!("burst of {size} tasks of 5 µs: a task"));
+            let rows = vec![time(&name, &goals), cpu(&name, &[])];
+            all.push(pools(name, workers, Pushed::Together, rows, SLICES, move |pool| bursts(pool, size, 20)));
+        }
+        // `wake(n)` is for these. `wake_one` relies on the worker that looks, which may get stuck in the first task.
+        let goals = [
+            better_of(["tokio", "async-executor"], 1.0),
+            one("rayon-core", 1.35),
+            all_others(1.05).of(TOGETHER),
+            by_hand(1.1).of(TOGETHER),
+        ];
+        type Measure = fn(&dyn Pool, usize, usize) -> Vec<f64>;
+        for (what, measure) in [("tasks that wait for each other", meetings as Measure), ("tasks in a chain", chains)] {
+            let name = name(&format!("{what}: all"));
+            let rows = vec![time(&name, &goals), cpu(&name, &[])];
+            all.push(pools(name, workers, Pushed::Together, rows, SLICES, move |pool| measure(pool, workers, 20)));
+        }
     }
     all
 }

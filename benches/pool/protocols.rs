@@ -18,7 +18,7 @@ impl Protocol for IdleSet {
     }
 
     fn wake_one(&self) {
-        self.0.wake_one();
+        let _ = self.0.wake_one();
     }
 
     fn wake(&self, tasks: usize) {

@@ -82,11 +82,7 @@ pub fn svg(rows: &[Row]) -> String {
 }
 
 fn point(row: &Row) -> Option<Point<'_>> {
-    let goal = row
-        .heading
-        .goals
-        .iter()
-        .find(|goal| matches!(goal.against, Against::Best(_) | Against::BestWhereTheFloorIs(_)))?;
+    let goal = row.heading.goals.iter().find(|goal| goal.against != Against::Number)?;
     let (_, peer, ratio, _) = row.judge(goal)?;
     Some(Point { name: &row.heading.name, peer: peer?.name, ratio })
 }

@@ -8,6 +8,9 @@ impl Against {
     fn name(self) -> &'static str {
         match self {
             Self::Number => "in number",
+            Self::BestOfAll => "best of all",
+            Self::BestOf(_) => "better of two",
+            Self::One(name) => name,
             Self::Best(kind) | Self::BestWhereTheFloorIs(kind) => match kind {
                 Kind::Floor => "floor",
                 Kind::Document => "document",

@@ -29,7 +29,13 @@ pub struct Goal {
 pub enum Against {
     /// A ratio to the best entrant of this kind, the one with the lowest median.
     Best(Kind),
-    /// The same, but only if the floor is within the goal. Otherwise the goal does not apply.
+    /// The best of all the others but ours and the floor.
+    BestOfAll,
+    /// The best of these two.
+    BestOf([&'static str; 2]),
+    /// A ratio to this one.
+    One(&'static str),
+    /// As `Best`, but only if the floor is within the goal. Otherwise the goal does not apply.
     BestWhereTheFloorIs(Kind),
     /// The figure itself.
     Number,
@@ -43,6 +49,21 @@ pub const fn peers(at_most: f64) -> Goal {
 /// At most `at_most` times the best protocol written by hand.
 pub const fn by_hand(at_most: f64) -> Goal {
     Goal { of: "ours", against: Against::Best(Kind::ByHand), at_most }
+}
+
+/// At most `at_most` times the best of all peers and protocols written by hand.
+pub const fn all_others(at_most: f64) -> Goal {
+    Goal { of: "ours", against: Against::BestOfAll, at_most }
+}
+
+/// At most `at_most` times the better of two.
+pub const fn better_of(two: [&'static str; 2], at_most: f64) -> Goal {
+    Goal { of: "ours", against: Against::BestOf(two), at_most }
+}
+
+/// At most `at_most` times this one.
+pub const fn one(name: &'static str, at_most: f64) -> Goal {
+    Goal { of: "ours", against: Against::One(name), at_most }
 }
 
 /// At most `at_most` times the floor.
@@ -125,9 +146,16 @@ impl Row {
         self.entrants.iter().find(|entrant| entrant.name == name)
     }
 
-    /// The entrant of this kind with the lowest median.
-    pub fn best(&self, kind: Kind) -> Option<&Entrant> {
-        let of_kind = self.entrants.iter().filter(|entrant| entrant.kind == kind);
+    /// The entrant with the lowest median of those that the goal is against.
+    fn best(&self, against: Against) -> Option<&Entrant> {
+        let counts = |entrant: &&Entrant| match against {
+            Against::Best(kind) | Against::BestWhereTheFloorIs(kind) => entrant.kind == kind,
+            Against::BestOfAll => matches!(entrant.kind, Kind::Peer | Kind::ByHand),
+            Against::BestOf(names) => names.contains(&entrant.name),
+            Against::One(name) => entrant.name == name,
+            Against::Number => false,
+        };
+        let of_kind = self.entrants.iter().filter(counts);
         of_kind.min_by(|a, b| median(&a.values).total_cmp(&median(&b.values)))
     }
 
@@ -141,12 +169,12 @@ impl Row {
         let ours = self.named(goal.of)?;
         let (theirs, estimate) = match goal.against {
             Against::Number => (None, Estimate::of(&ours.values)),
-            Against::Best(kind) | Against::BestWhereTheFloorIs(kind) => {
-                let best = self.best(kind)?;
+            against => {
+                let best = self.best(against)?;
                 (Some(best), Estimate::of_ratios(&ours.values, &best.values))
             }
         };
-        let out_of_reach = match (goal.against, self.best(Kind::Floor), theirs) {
+        let out_of_reach = match (goal.against, self.best(Against::Best(Kind::Floor)), theirs) {
             (Against::BestWhereTheFloorIs(_), Some(floor), Some(theirs)) => {
                 Estimate::of_ratios(&floor.values, &theirs.values).median > goal.at_most
             }
