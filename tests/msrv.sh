@@ -3,7 +3,7 @@
 # and with the lowest dependencies that Cargo.toml allows. Then the lowest dependencies with the installed compiler.
 #
 # Debian 12 has that compiler as `rustc-web`; it is unpacked into the target folder, and does not affect other toolchains.
-# Exits with 2 if the compiler is not available.
+# Exits with 75 if the compiler is not available.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p "${CARGO_TARGET_DIR:=target}"
@@ -16,11 +16,11 @@ toolchain=$base/rust-$claimed
 if [ ! -x "$toolchain/usr/bin/cargo" ]; then
     apt-get update -qq >/dev/null 2>&1 || true
     version=$(apt-cache madison rustc-web 2>/dev/null | awk -v v="$claimed." 'index($3, v) == 1 { print $3; exit }')
-    [ -n "$version" ] || { echo "msrv.sh: NOT RUN: Debian has no rustc-web $claimed" >&2; exit 2; }
+    [ -n "$version" ] || { echo "msrv.sh: NOT RUN: Debian has no rustc-web $claimed" >&2; exit 75; }
     llvm=$(apt-cache show "libstd-rust-web-$claimed=$version" | grep -oE 'libllvm[0-9]+' | head -n 1)
     (cd "$base/packages" && apt-get download -qq -o APT::Sandbox::User=root "rustc-web=$version" "cargo-web=$version" \
         "libstd-rust-web-$claimed=$version" "libstd-rust-web-dev=$version" "$llvm" libpcre3 libhttp-parser2.9 libssh2-1) \
-        >"$base/log" 2>&1 || { cat "$base/log"; echo "msrv.sh: NOT RUN: the packages cannot be fetched" >&2; exit 2; }
+        >"$base/log" 2>&1 || { cat "$base/log"; echo "msrv.sh: NOT RUN: the packages cannot be fetched" >&2; exit 75; }
     for package in "$base"/packages/*.deb; do dpkg -x "$package" "$toolchain"; done
 fi
 # The unpacked compiler needs the path of its libraries. The programs that it starts do not.

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/promela"
 if ! command -v spin >/dev/null; then
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends spin; } >/dev/null 2>&1 || true
-    command -v spin >/dev/null || { echo "promela.sh: NOT RUN: spin cannot be installed" >&2; exit 2; }
+    command -v spin >/dev/null || { echo "promela.sh: NOT RUN: spin cannot be installed" >&2; exit 75; }
 fi
 models=$PWD
 work=$(mktemp -d)
@@ -23,12 +23,15 @@ search() {
     rm -f pan pan.* ./*.trail
     spin -a "${@:2}" "$models/$1.pml" >report 2>&1 && cc -w -O2 -DSAFETY -DCOLLAPSE -o pan pan.c >>report 2>&1 ||
         { cat report && echo "promela.sh: $* does not build" && exit 1; }
-    timeout 600 ./pan -m1000000 -w26 >report 2>&1 || true
+    # pan exits with 0 also for an error that it found.
+    local code=0
+    timeout 600 ./pan -m1000000 -w26 >report 2>&1 || code=$?
+    [ $code -ne 124 ] || echo "OUT OF TIME: $*" >>report
 }
 holds() {
     local began=$SECONDS
     search "$@"
-    if grep -q 'errors: 0' report && ! grep -qE 'Search not completed|max search depth' report; then
+    if grep -q 'errors: 0' report && ! grep -qE 'OUT OF TIME|Search not completed|max search depth' report; then
         echo "holds    $*: $(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' report) states, all of them, $((SECONDS - began)) s"
     else
         cat report

@@ -4,8 +4,8 @@
 #   tests/targets.sh            all of them
 #   tests/targets.sh NAME...    some of them: tsan i686 aarch64 windows check nocpu onecpu
 #
-# Installs its tools (Debian 12, as root). Prints a table, and the targets that could not run with the reasons. Exits with
-# 1 if a target failed, and with 2 if none failed but one could not run.
+# Needs Debian 12, as root: installs its tools. Prints a table, and the targets that could not run with the reasons. Exits with
+# 1 if a target failed, and with 75 if none failed but one could not be started.
 #
 # Debian's `rustc-web` includes std's source, so that `-Zbuild-std` builds std for any target, sanitizers included. The
 # script calls it in /usr/bin by its full path, so it does not affect other toolchains.
@@ -217,4 +217,4 @@ echo
 printf '%s' "$table" | awk -F'|' '{ printf "%-8s %-8s %-60s %6s\n", $1, $2, $3, $4 }'
 if [ -n "$not_run" ]; then echo "targets.sh: NOT RUN:$not_run"; fi
 [ "$status" -eq 0 ] || exit 1
-[ -z "$not_run" ] || exit 2
+[ -z "$not_run" ] || exit 75

@@ -2,6 +2,8 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod allocations;
+#[path = "../watchdog/mod.rs"]
+mod watchdog;
 
 use allocations::allocations;
 use atomic_parker::wait::{Key, Sleeper, Wait};
@@ -14,6 +16,7 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
+use watchdog::watch;
 
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(60);
@@ -36,6 +39,7 @@ impl Future for Yields {
 
 /// Another thread makes it ready and wakes it after `SHORT`.
 fn from_another_thread() -> impl Future<Output = i32> {
+    watch("in `block_on`");
     let mut receiver = None;
     poll_fn(move |cx| {
         let receiver = receiver.get_or_insert_with(|| {
@@ -114,6 +118,7 @@ fn polls_once_per_wake() {
 
 /// Runs `inner` in each poll of an outer call that nothing wakes. Returns the number of its polls.
 fn polls_around(mut inner: impl FnMut()) -> usize {
+    watch("in `block_on`");
     let mut polls = 0;
     let outer = poll_fn(|_| {
         polls += 1;
@@ -191,6 +196,7 @@ fn nested(depth: usize) -> usize {
 
 /// As [`from_another_thread`], without the sleep.
 fn wakes_soon() -> impl Future<Output = ()> {
+    watch("in `block_on`");
     let mut receiver = None;
     poll_fn(move |cx| {
         let receiver = receiver.get_or_insert_with(|| {
@@ -307,6 +313,7 @@ impl Helper {
 
 #[test]
 fn works_in_destructors_of_thread_locals() {
+    watch("in `block_on`, in a destructor");
     struct AtExit(mpsc::Sender<i32>, Helper);
     impl Drop for AtExit {
         fn drop(&mut self) {
@@ -490,6 +497,7 @@ fn takes_futures_that_are_not_send_and_into_futures() {
 fn the_wakes_of_many_threads_are_not_lost() {
     /// Ready when all of its threads have sent. Each thread sends, and then wakes.
     fn sum(threads: i32) -> impl Future<Output = i32> {
+        watch("in `block_on`");
         let (sender, receiver) = mpsc::channel();
         let (mut sender, mut left, mut sum) = (Some(sender), threads, 0);
         poll_fn(move |cx| {

@@ -5,3 +5,5 @@ mod overtaken;
 mod rules;
 mod stress;
 mod support;
+#[path = "../watchdog/mod.rs"]
+mod watchdog;

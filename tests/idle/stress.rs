@@ -2,6 +2,7 @@
 //! test hang. A task that runs twice makes a barrier wait for one more thread.
 
 use crate::support::Queue;
+use crate::watchdog::watch;
 use atomic_parker::idle::{Idle, Next, Worker};
 use atomic_parker::wait::{Condvar, Wait};
 use atomic_parker::Parker;
@@ -72,7 +73,10 @@ fn stress<W: Wait + Send + Sync + 'static>(new: impl Fn() -> W) {
         let threads: Vec<_> = all.into_iter().map(start).collect();
         let mut random = Random(workers as u64);
         let mut pushed = 0;
-        for _ in 0..GROUPS {
+        for group in 0..GROUPS {
+            if group % 100 == 0 {
+                watch(idle.clone());
+            }
             let tasks = 1 + random.below(workers.min(16));
             let barrier = Arc::new(Barrier::new(tasks));
             let announcement = random.below(3);

@@ -1,5 +1,6 @@
 //! Shared by the tests of the idle set.
 
+use crate::watchdog::watch;
 use atomic_parker::idle::{Idle, Worker};
 use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
 use atomic_parker::{Parker, Spin};
@@ -50,6 +51,7 @@ pub fn set(workers: usize) -> (Idle<Counted>, Vec<Worker<Counted>>, Sleeps) {
     let sleeps = Sleeps::default();
     let parker = |_| Parker::with_wait(Counted(Condvar::new(), sleeps.clone())).with_spin(Spin::off());
     let (idle, workers) = Idle::with_parkers((0..workers).map(parker));
+    watch(idle.clone());
     (idle, workers, sleeps)
 }
 
@@ -82,6 +84,9 @@ where
     R: Send + 'static,
 {
     let (sender, done) = mpsc::channel();
+    if let Some(worker) = workers.first() {
+        watch(worker.idle().clone());
+    }
     for worker in workers {
         let (queue, sender, run) = (queue.clone(), sender.clone(), run.clone());
         thread::spawn(move || {
