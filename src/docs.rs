@@ -15,3 +15,7 @@ pub mod spinning {}
 /// What changes for a user of another parker.
 #[doc = include_str!("../docs/moving_over.md")]
 pub mod moving_over {}
+
+/// What does not work, and what is not tested where.
+#[doc = include_str!("../docs/limitations.md")]
+pub mod limitations {}

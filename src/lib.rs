@@ -58,28 +58,33 @@
 //!
 //! # Guarantees
 //!
-//! 1. An `unpark` before a park is not lost. Any number of `unpark`s before a park make one token.
-//! 2. No spurious return. `park` returns only with the token. A timed park returns false only at or after its deadline;
-//!    if the token is there by then, it returns true.
-//! 3. Every `unpark` before the token is taken, also one that found the token set, happens-before the return of the
-//!    park that takes it.
-//! 4. Several threads may park on one [`AtomicParker`]: each token releases exactly one thread, and no token is lost.
-//! 5. The fast paths take no lock, make no system call and read no clock: an `unpark` that finds no thread asleep, and a
-//!    park that finds the token.
-//! 6. No panics of its own, with two exceptions: a [`Worker`](idle::Worker) that is asked for work within its own
-//!    `find` or `deadline`, and an [`Idle`](idle::Idle) with more workers than it can count. `Duration::MAX` is no
-//!    limit, a deadline in the past does not sleep, and a poisoned lock is ignored.
-//! 7. `unpark` uses only memory that its handle keeps alive: the woken thread may drop the parker at once. With a raw
+//! 1. **An `unpark` before a park is not lost.** Any number of `unpark`s before a park make one token.
+//! 2. **There is no spurious return.** `park` returns only with the token. A timed park returns false only at or after its
+//!    deadline; if the token is there by then, it returns true.
+//! 3. **Every `unpark` before the token is taken happens-before the return of the park that takes it.** This includes an
+//!    `unpark` that found the token set.
+//! 4. **Several threads may park on one `AtomicParker`: each token releases exactly one, and no token is lost.**
+//! 5. **The fast paths take no lock, make no system call and read no clock.** They are an `unpark` that finds no thread
+//!    asleep, and a park that finds the token.
+//! 6. **There are no panics of its own.** `Duration::MAX` is no limit, a deadline in the past does not sleep, and a
+//!    poisoned lock is ignored. Two mistakes panic: a [`Worker`](idle::Worker) that is asked for work within its own
+//!    `find` or `deadline`, and an [`Idle`](idle::Idle) of more than 2^28 - 1 workers (2^12 - 1 on 32 bits).
+//! 7. **`unpark` uses only memory that its handle keeps alive.** The woken thread may drop the parker at once. With a raw
 //!    pointer, the caller must keep the parker alive; see [`AtomicParker`](AtomicParker#sharing-by-raw-pointer).
-//! 8. On the slow path `Futex`, `unpark` may be called in a signal handler, also in one that interrupts the sleeping
-//!    thread itself. On `Condvar` and `ParkingLot` it may not, as it may take a lock. On a [`Wait`](wait::Wait) of your
-//!    own it may if your `wake` may.
-//! 9. After `fork`, a parker that the child creates works as in a fresh process.
-//! 10. *No worker sleeps while work waits.* Precisely: from the return of [`wake_one`](idle::Idle::wake_one) until a
+//! 8. **On `Futex`, `unpark` may be called in a signal handler.** The handler may interrupt the sleeping thread itself. On
+//!    `Condvar` and `ParkingLot` it may not, as it may take a lock. On a [`Wait`](wait::Wait) of your own it may if your
+//!    `wake` may. One exception: in a library that was loaded with `dlopen`, the first `unpark` of a thread that wakes
+//!    another one may allocate.
+//! 9. **After `fork`, a parker that the child creates works as in a fresh process, except on `ParkingLot`.** The queues of
+//!    `parking_lot_core` belong to the process: the child inherits the entries of threads that do not exist there, and
+//!    locks that they held, so a park or an `unpark` on any `ParkingLot` can crash or hang. See [Fork](#fork).
+//! 10. **No worker sleeps while work waits.** Precisely: from the return of [`wake_one`](idle::Idle::wake_one) until a
 //!     worker takes that work, if a worker sleeps, another one is on its way to a call of its `find` that will see it, and
 //!     wakes the next one if there may be more; or another call is about to wake one. A task that comes alone wakes one
 //!     worker; it may wake another one if the first was just falling asleep, or if its deadline passes at that moment.
 //!     While a woken worker is in its first `find`, `wake_one` wakes no other. See [`idle`].
+//!
+//! [`docs::limitations`] lists what does not work, and what is not tested.
 //!
 //! # The slow path
 //!
@@ -95,7 +100,7 @@
 //! # Fork
 //!
 //! A child of `fork` inherits the memory of its parent, but only the thread that called `fork`. A parker that the child
-//! creates works. A parker from before the `fork` keeps its token. If another thread of the parent was asleep on it,
+//! creates works, except on `ParkingLot`. A parker from before the `fork` keeps its token. If another thread of the parent was asleep on it,
 //! the state of the child's copy is still [`Parked`](ParkState::Parked), and an `unpark` in the child makes a needless wake.
 //! If a lock of its slow path was held at the `fork`, it stays locked in the child, as any other lock. Spins of
 //! more than 5 µs that threads of the parent were in still count until their limits have passed; until then, an adaptive spin of the
@@ -132,8 +137,8 @@
 //!
 //! # More
 //!
-//! [`docs`] has a page on each of these: the protocol of the parker, that of the idle set, spinning, and moving over from
-//! another parker.
+//! [`docs`] has a page on each of these: the protocol of the parker, that of the idle set, spinning, moving over from
+//! another parker, and limitations.
 #![deny(unsafe_code, missing_docs, missing_debug_implementations, rust_2018_idioms)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -158,7 +163,7 @@ pub use crate::state::ParkState;
 #[cfg(any(all(loom, feature = "loom"), all(shuttle, feature = "shuttle")))]
 pub use crate::sync::model;
 
-/// The README's examples run as doc tests.
+/// The README's examples run as doc tests. `tests/it/one_source.rs` compares what it repeats.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 /// Names and meanings are as in crossbeam's `Parker` and `parking`. For memory ordering, cost and panics see
 /// [`AtomicParker`]. Unlike that one, a `Parker` spins before it sleeps if the last tokens came soon: see [`Spin`].
 ///
+/// After `fork`, a parker that the child creates works, except on `ParkingLot`: see [Fork](crate#fork).
+///
 /// # Examples
 ///
 /// ```

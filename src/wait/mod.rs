@@ -4,12 +4,12 @@
 //! handles the token and its memory ordering, and checks the deadlines. [`Wait`] only puts threads to sleep and wakes
 //! them.
 //!
-//! | slow path | size of `AtomicParker` on 64-bit Linux | `unpark` in a signal handler | for |
-//! | --- | --- | --- | --- |
-//! | [`Condvar`] | 20 bytes | no: it may take a lock | the default: no dependency, everywhere |
-//! | `Futex` (feature `futex`, Linux and Android) | 12 bytes | yes | the shortest sleep and wake-up |
-//! | `ParkingLot` (feature `parking_lot`) | 1 byte | no: it may take a lock | very many parkers |
-//! | your own [`Wait`] | 1 byte and yours | if your `wake` may run there | a thread that sleeps in an event loop |
+//! | slow path | size of `AtomicParker` on 64-bit Linux | `unpark` in a signal handler | in a child of `fork` | for |
+//! | --- | --- | --- | --- | --- |
+//! | [`Condvar`] | 20 bytes | no: it may take a lock | yes | the default: no dependency, everywhere |
+//! | `Futex` (feature `futex`, Linux and Android) | 12 bytes | yes | yes | the shortest sleep and wake-up |
+//! | `ParkingLot` (feature `parking_lot`) | 1 byte | no: it may take a lock | no: its queues belong to the process | very many parkers |
+//! | your own [`Wait`] | 1 byte and yours | if your `wake` may run there | if it works there | a thread that sleeps in an event loop |
 //!
 //! A [`Parker`](crate::Parker) may spin before it sleeps. Meanwhile, an event loop that is its slow path is not polled.
 //! Use [`Spin::off`](crate::Spin::off) for such a parker.

@@ -13,6 +13,9 @@ use crate::sync::parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
 ///
 /// Not for signal handlers: `unpark` may lock a queue, which the interrupted thread may hold.
 ///
+/// Not in a child of `fork`: the queues belong to the process. Entries of threads that slept in the parent stay in them, also for
+/// parkers that the child creates, so a park or an `unpark` there can crash or hang. Use [`Condvar`](super::Condvar) or `Futex`.
+///
 /// # Examples
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! After `fork`, a parker that the child creates works as in a fresh process.
+//! After `fork`, a parker that the child creates works as in a fresh process. Not on `ParkingLot`, which is not tested here.
 //!
 //! The child goes on after the fork and starts threads, which glibc allows. It ends by `_exit`, so that the test
 //! harness does not run there. `alarm` ends a child that hangs.
@@ -109,6 +109,33 @@ fn works_in_a_child<W: Slow>() {
     sleeper.join().unwrap();
 }
 
+/// The child inherits what the slow paths of sixteen sleeping threads left in memory, and none of the threads.
+fn works_beside_sleepers<W: Slow>() {
+    let parkers: Vec<_> = (0..16).map(|_| Parker::with_wait(W::default()).with_spin(Spin::off())).collect();
+    let unparkers: Vec<_> = parkers.iter().map(Parker::unparker).collect();
+    let sleepers: Vec<_> = parkers.into_iter().map(|parker| thread::spawn(move || parker.park())).collect();
+    let is_asleep = |unparker: &Unparker<W>| format!("{unparker:?}").contains("Parked");
+    until(|| unparkers.iter().all(is_asleep));
+    for _ in 0..100 {
+        succeeds(fork(|| {
+            let parker = Arc::new(AtomicParker::with_wait(W::default()));
+            let sleepers = [(); 4].map(|()| {
+                let parker = parker.clone();
+                thread::spawn(move || parker.park())
+            });
+            for sleeper in sleepers {
+                while !sleeper.is_finished() {
+                    parker.unpark();
+                    thread::yield_now();
+                }
+                sleeper.join().unwrap();
+            }
+        }));
+    }
+    unparkers.iter().for_each(|unparker| assert!(unparker.unpark()));
+    sleepers.into_iter().for_each(home);
+}
+
 /// Each wait is longer than a short spin, which needs no free CPU.
 fn a_pair_spins_for_long() {
     let work: Way = |unparker| {
@@ -150,10 +177,12 @@ fn a_child_spins_for_long_although_its_parent_did_at_the_fork() {
 #[test]
 fn condvar() {
     works_in_a_child::<wait::Condvar>();
+    works_beside_sleepers::<wait::Condvar>();
 }
 
 #[cfg(feature = "futex")]
 #[test]
 fn futex() {
     works_in_a_child::<wait::Futex>();
+    works_beside_sleepers::<wait::Futex>();
 }

@@ -7,6 +7,7 @@ mod document;
 mod fork;
 mod library;
 mod model;
+mod one_source;
 #[cfg(all(unix, not(miri)))]
 mod signals;
 mod spin;
