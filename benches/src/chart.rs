@@ -29,7 +29,7 @@ struct Point<'a> {
 
 /// The rows that are marked for the chart, each with its ratio to the best peer.
 pub fn svg(rows: &[Row]) -> String {
-    let points: Vec<Point> = rows.iter().filter(|row| row.heading.in_chart).filter_map(point).collect();
+    let points: Vec<Point<'_>> = rows.iter().filter(|row| row.heading.in_chart).filter_map(point).collect();
     let (mut faster, rest): (Vec<_>, Vec<_>) = points.into_iter().partition(|point| point.ratio.high < 1.0);
     let (mut equal, mut slower): (Vec<_>, Vec<_>) = rest.into_iter().partition(|point| point.ratio.low <= 1.0);
     for group in [&mut faster, &mut equal, &mut slower] {
@@ -87,7 +87,7 @@ fn point(row: &Row) -> Option<Point<'_>> {
     Some(Point { name: &row.heading.name, peer: peer?.name, ratio })
 }
 
-fn draw(out: &mut String, point: &Point, y: f64, class: &str, x: impl Fn(f64) -> f64) {
+fn draw(out: &mut String, point: &Point<'_>, y: f64, class: &str, x: impl Fn(f64) -> f64) {
     let Estimate { median, low, high } = point.ratio;
     let middle = y - 5.0;
     text(out, 24.0, y, "", point.name);

@@ -5,6 +5,7 @@
 //! | A woken task goes into a queue, and then one worker is woken. | [`Shared::schedule`] |
 //! | A worker looks at every queue that a task can be in. | [`Shared::find`] |
 //! | A worker runs what it finds, and sleeps while it finds nothing. | [`Shared::work`] |
+//! | After the end, a woken task is cancelled. | [`Shared::cancel`] |
 //!
 //! [`Idle`] chooses the worker that a push wakes, and loses no wake-up. The tasks are from `async-task`, and the queues from
 //! `crossbeam-deque`.
@@ -15,7 +16,7 @@ use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use std::future::Future;
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -29,6 +30,8 @@ struct Shared {
     idle: Idle,
     injector: Injector<Runnable>,
     stealers: Vec<Stealer<Runnable>>,
+    /// No worker is left.
+    ended: AtomicBool,
     pushes: AtomicU64,
     pushes_that_woke: AtomicU64,
     woken_for_batches: AtomicU64,
@@ -51,6 +54,17 @@ impl Shared {
         let woke = self.idle.wake_one();
         self.pushes.fetch_add(1, Relaxed);
         self.pushes_that_woke.fetch_add(woke.into(), Relaxed);
+        // Read by a read-modify-write, as the drop of the executor sets it: if this one comes first, that one sees the task.
+        if self.ended.fetch_or(false, AcqRel) {
+            self.cancel();
+        }
+    }
+
+    /// Drops the tasks that no worker will run. This breaks a cycle too: the waker of a queued task owns the queue.
+    fn cancel(&self) {
+        while !self.injector.is_empty() {
+            drop(self.injector.steal());
+        }
     }
 
     /// Returns the next task for a worker: from its own queue, then from the new tasks, then from another worker.
@@ -93,6 +107,7 @@ impl Executor {
             idle,
             injector: Injector::new(),
             stealers: queues.iter().map(Worker::stealer).collect(),
+            ended: AtomicBool::new(false),
             pushes: AtomicU64::new(0),
             pushes_that_woke: AtomicU64::new(0),
             woken_for_batches: AtomicU64::new(0),
@@ -124,16 +139,14 @@ impl Executor {
 }
 
 impl Drop for Executor {
-    /// The workers run the tasks that are scheduled, and end. Later tasks are cancelled.
+    /// The workers run the tasks that are scheduled, and end. A task that is woken later is cancelled.
     fn drop(&mut self) {
         self.shared.idle.close();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        // Breaks a cycle: a queued task's waker owns the queue.
-        while !self.shared.injector.is_empty() {
-            drop(self.shared.injector.steal());
-        }
+        self.shared.ended.fetch_or(true, AcqRel);
+        self.shared.cancel();
     }
 }
 
@@ -174,6 +187,44 @@ mod tests {
                 executor.spawn(async move { drop(all_run.wait()) })
             };
             (0..4).map(wait).collect::<Vec<_>>().into_iter().for_each(block_on);
+        }
+    }
+
+    #[test]
+    fn a_task_that_is_woken_after_the_end_is_cancelled() {
+        let (send, receive) = std::sync::mpsc::channel();
+        let executor = Executor::new(2).unwrap();
+        let task = executor.spawn(std::future::poll_fn(move |cx| {
+            send.send(cx.waker().clone()).unwrap();
+            std::task::Poll::<()>::Pending
+        }));
+        let waker = receive.recv().unwrap();
+        drop(executor);
+        waker.wake();
+        assert_eq!(block_on(task.fallible()), None);
+    }
+
+    /// Each task wakes itself again and again, also while the executor ends. None may stay behind.
+    #[test]
+    fn tasks_that_are_woken_at_the_end_are_run_or_cancelled() {
+        for _ in 0..500 {
+            let executor = Executor::new(2).unwrap();
+            let tasks: Vec<_> = (0..4)
+                .map(|_| {
+                    let (send, receive) = std::sync::mpsc::channel::<std::task::Waker>();
+                    let thread = thread::spawn(move || receive.iter().for_each(std::task::Waker::wake));
+                    let task = executor.spawn(std::future::poll_fn(move |cx| {
+                        send.send(cx.waker().clone()).unwrap();
+                        std::task::Poll::<()>::Pending
+                    }));
+                    (task, thread)
+                })
+                .collect();
+            drop(executor);
+            for (task, thread) in tasks {
+                assert_eq!(block_on(task.fallible()), None);
+                thread.join().unwrap();
+            }
         }
     }
 

@@ -33,14 +33,13 @@ use walkdir::WalkDir;
 const USAGE: &str = "\
 Counts the lines, words and bytes of every file under PATH, on an executor that sleeps on atomic-parker.
 
-Usage: cargo run --release --example executor -- [--workers N] [--hidden] [PATH]
+Usage: cargo run --release --example executor -- [--workers N] [PATH]
 
   PATH         a folder or a file (default: the folder of this crate, or the current one if that is gone)
   --workers N  how many threads run tasks (default: as many as there are CPUs)
-  --hidden     looks into hidden folders too, such as .git
   --help       prints this
 
-Symbolic links below PATH are not followed: they count as skipped, as does all else that is not a file or a folder.
+Hidden folders below PATH, such as .git, are left out. Symbolic links below PATH are not followed: they count as skipped, as does all else that is not a file or a folder.
 What can't be read counts as failed, and the rest goes on.
 
 Exit code: 0, or 1 if PATH can't be read, or 2 if the arguments make no sense.
@@ -52,7 +51,6 @@ const IN_FLIGHT: usize = 128;
 struct Options {
     path: PathBuf,
     workers: usize,
-    hidden: bool,
 }
 
 fn main() -> ExitCode {
@@ -76,11 +74,9 @@ fn main() -> ExitCode {
 fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Option<Options>, String> {
     let mut path = None;
     let mut workers = None;
-    let mut hidden = false;
     while let Some(argument) = arguments.next() {
         match &*argument.to_string_lossy() {
             "--help" | "-h" => return Ok(None),
-            "--hidden" => hidden = true,
             "--workers" => {
                 let number = arguments.next().and_then(|number| number.to_str()?.parse::<NonZeroUsize>().ok());
                 workers = Some(number.ok_or("--workers needs a number, at least 1")?);
@@ -91,7 +87,7 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Option<Options
         }
     }
     let workers = workers.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    Ok(Some(Options { path: path.unwrap_or_else(default_path), workers, hidden }))
+    Ok(Some(Options { path: path.unwrap_or_else(default_path), workers }))
 }
 
 fn default_path() -> PathBuf {
@@ -115,7 +111,7 @@ fn run(options: &Options) -> Result<String, String> {
     check(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let start = Instant::now();
     let executor = Executor::new(options.workers).map_err(|error| format!("{} workers: {error}", options.workers))?;
-    let report = count_all(path, options.hidden, &executor);
+    let report = count_all(path, &executor);
     let figures = executor.figures();
     drop(executor);
     Ok(format!(
@@ -145,7 +141,7 @@ fn check(path: &Path) -> io::Result<()> {
 }
 
 /// Spawns a task for each file, and collects the results in the same order.
-fn count_all(path: &Path, hidden: bool, executor: &Executor) -> Report {
+fn count_all(path: &Path, executor: &Executor) -> Report {
     let mut report = Report::default();
     let mut in_flight: VecDeque<(PathBuf, Task<io::Result<Counts>>)> = VecDeque::new();
 
@@ -174,7 +170,7 @@ fn count_all(path: &Path, hidden: bool, executor: &Executor) -> Report {
         let kind = if asked_for { fs::metadata(path).map(|m| m.file_type()) } else { Ok(entry.file_type()) };
         match kind {
             Ok(kind) if kind.is_dir() => {
-                if !asked_for && !hidden && entry.file_name().to_string_lossy().starts_with('.') {
+                if !asked_for && entry.file_name().to_string_lossy().starts_with('.') {
                     walk.skip_current_dir();
                     report.hidden += 1;
                 }

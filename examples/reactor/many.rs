@@ -22,7 +22,7 @@ use crossbeam_deque::{Injector, Steal};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -124,6 +124,8 @@ impl Dormitory {
 struct Shared {
     idle: Idle<PollOrSleep>,
     tasks: Injector<Runnable>,
+    /// No worker is left.
+    ended: AtomicBool,
     dormitory: Arc<Dormitory>,
     pushes: AtomicU64,
     pushes_that_woke: AtomicU64,
@@ -136,6 +138,17 @@ impl Shared {
         let woke = self.idle.wake_one();
         self.pushes.fetch_add(1, Relaxed);
         self.pushes_that_woke.fetch_add(woke.into(), Relaxed);
+        // Read by a read-modify-write, as `end` sets it: if this one comes first, that one sees the task.
+        if self.ended.fetch_or(false, AcqRel) {
+            self.cancel();
+        }
+    }
+
+    /// Drops the tasks that no worker will run.
+    fn cancel(&self) {
+        while !self.tasks.is_empty() {
+            drop(self.tasks.steal());
+        }
     }
 
     fn find(&self) -> Option<Runnable> {
@@ -186,6 +199,7 @@ impl Executor {
         let shared = Arc::new(Shared {
             idle,
             tasks: Injector::new(),
+            ended: AtomicBool::new(false),
             dormitory,
             pushes: AtomicU64::new(0),
             pushes_that_woke: AtomicU64::new(0),
@@ -204,9 +218,13 @@ impl Executor {
         Ok(executor)
     }
 
+    /// A task that is woken later is cancelled.
     fn end(&mut self) -> Vec<u64> {
         self.shared.idle.close();
-        self.threads.drain(..).map(|thread| thread.join().unwrap_or_default()).collect()
+        let ran = self.threads.drain(..).map(|thread| thread.join().unwrap_or_default()).collect();
+        self.shared.ended.fetch_or(true, AcqRel);
+        self.shared.cancel();
+        ran
     }
 }
 
@@ -276,6 +294,20 @@ mod tests {
         while !condition(&executor.shared.dormitory.beds()) {
             thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_task_that_is_woken_after_the_end_is_cancelled() {
+        let (send, receive) = channel();
+        let executor = Executor::new(2).unwrap();
+        let task = executor.handle().spawn(std::future::poll_fn(move |cx| {
+            send.send(cx.waker().clone()).unwrap();
+            std::task::Poll::<()>::Pending
+        }));
+        let waker = receive.recv().unwrap();
+        drop(executor);
+        waker.wake();
+        assert_eq!(block_on(task.fallible()), None);
     }
 
     /// A server answers while more and more workers are blocked, beginning with the driver, down to the last idle one.

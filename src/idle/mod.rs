@@ -449,6 +449,19 @@ impl<W: Wait> Idle<W> {
     /// `wake_one` does nothing from now on, and when no task waits for one that has not started: a worker that finds nothing
     /// ends, also if another one is just moving a batch. Workers in [`wait_for`](Worker::wait_for) look again, and sleep.
     ///
+    /// A push after the workers have ended must be told that nobody comes for it, for example by a queue that is taken away:
+    ///
+    /// ```
+    /// # use std::sync::Mutex;
+    /// # let (idle, workers) = atomic_parker::idle::Idle::new(1);
+    /// let queue = Mutex::new(Some(vec!["a task"]));
+    /// idle.close();
+    /// while let Some(_task) = workers[0].next(|| queue.lock().unwrap().as_mut()?.pop()) {}
+    /// drop(queue.lock().unwrap().take()); // after the threads of the workers have been joined
+    /// let pushed = queue.lock().unwrap().as_mut().map(|tasks| tasks.push("a late task"));
+    /// assert_eq!(pushed, None); // so the caller cancels it
+    /// ```
+    ///
     /// What came before this call is visible to the last `find` of each worker. It calls [`Unparker::unpark`] for each sleeper.
     ///
     /// # Examples

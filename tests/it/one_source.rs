@@ -75,3 +75,29 @@ fn the_figures_of_the_readme_are_in_the_table_of_all_rows() {
     let missing: Vec<_> = figures.into_iter().filter(|figure| !BENCHMARKS.contains(figure)).collect();
     assert!(missing.is_empty(), "not in BENCHMARKS.md: {missing:?}");
 }
+
+const MANIFEST: &str = include_str!("../../Cargo.toml");
+const MANIFEST_OF_COPIES: &str = include_str!("../copy/library.toml");
+
+/// The lines from this heading to the next one, without comments.
+fn part<'a>(manifest: &'a str, heading: &str) -> Vec<&'a str> {
+    let lines = manifest.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with('['));
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+}
+
+#[test]
+fn the_manifest_of_copies_is_that_of_the_library() {
+    let headings = MANIFEST_OF_COPIES.lines().filter(|line| line.starts_with('['));
+    let repeated = headings.filter(|heading| !["[package]", "[lib]", "[workspace]"].contains(heading));
+    let mut count = 0;
+    for heading in repeated {
+        assert_eq!(part(MANIFEST, heading), part(MANIFEST_OF_COPIES, heading), "{heading}");
+        count += 1;
+    }
+    let dependencies = |manifest: &str| manifest.lines().filter(|line| line.ends_with("dependencies]")).count();
+    assert_eq!((count, dependencies(MANIFEST_OF_COPIES)), (8, 4));
+    for field in ["version", "edition", "rust-version"] {
+        let line = |manifest| *part(manifest, "[package]").iter().find(|line| line.starts_with(field)).unwrap();
+        assert_eq!(line(MANIFEST), line(MANIFEST_OF_COPIES));
+    }
+}
