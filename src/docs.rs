@@ -6,7 +6,7 @@ pub mod protocol {}
 
 /// The protocol of the idle set.
 #[doc = include_str!("../docs/idle.md")]
-pub mod idle_workers {}
+pub mod idle {}
 
 /// When a parker spins.
 #[doc = include_str!("../docs/spinning.md")]

@@ -8,38 +8,20 @@
 //! A thread that sleeps while nobody will take its event is a deadlock here. The events are Relaxed flags, so that only the
 //! driver and the source of the events order them. `tests/weaken.sh` shows that the models can fail.
 
+#[path = "models/slow.rs"]
+mod slow;
+
 use atomic_parker::driver::{Driver, DriverOr, EventLoop};
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
 use atomic_parker::{AtomicParker, Parker, Spin, Unparker};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread::{self, JoinHandle};
+use slow::Slow;
 use std::io::Write;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-trait Slow: Wait + Send + Sync + 'static {
-    fn new() -> Self;
-}
-
-impl Slow for Condvar {
-    fn new() -> Self {
-        Condvar::new()
-    }
-}
-
-impl Slow for Futex {
-    fn new() -> Self {
-        Futex::new()
-    }
-}
-
-impl Slow for ParkingLot {
-    fn new() -> Self {
-        ParkingLot
-    }
-}
 
 /// Runs a model over all interleavings with at most `preemptions`.
 fn explore(name: &str, preemptions: usize, model: fn()) {
@@ -177,7 +159,7 @@ impl Group {
     }
 
     fn bare<W: Slow>(&self) -> Parker<DriverOr<Events, W>> {
-        Parker::with_wait(self.driver.or(W::new())).with_spin(Spin::off())
+        Parker::with_wait(self.driver.or(W::default())).with_spin(Spin::off())
     }
 
     fn target<W: Wait + Send + Sync + 'static>(&self, unparker: Unparker<W>) {
@@ -354,7 +336,7 @@ fn panic_in_deliver<W: Slow>() {
 /// Each event sets the token of one parker, which releases one of two threads.
 fn two_threads_on_one_parker<W: Slow>() {
     let group = Group::new(LONG);
-    let parker = Arc::new(AtomicParker::with_wait(group.driver.or(W::new())));
+    let parker = Arc::new(AtomicParker::with_wait(group.driver.or(W::default())));
     let target = parker.clone();
     group.targets.lock().unwrap().push(Box::new(move || _ = target.unpark()));
     let sleepers = [(); 2].map(|()| {
@@ -374,7 +356,7 @@ fn two_threads_on_one_parker<W: Slow>() {
 /// Two parkers share a slow path in an `Arc`.
 fn two_parkers_on_one_slow_path<W: Slow>() {
     let group = Group::new(LONG);
-    let slow = Arc::new(group.driver.or(W::new()));
+    let slow = Arc::new(group.driver.or(W::default()));
     let parkers = [slow.clone(), slow].map(|slow| Parker::with_wait(slow).with_spin(Spin::off()));
     let [one, two] = parkers.each_ref().map(|parker| parker.unparker());
     let sleepers = parkers.map(|parker| start(move || parker.park()));

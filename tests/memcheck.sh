@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the integration tests under valgrind's memcheck: no invalid access, no definite leak.
+# Runs the integration tests under valgrind's memcheck: no invalid access, no definite leak. Needs valgrind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$(cargo test --features futex,parking_lot --test it --no-run --message-format=json 2>/dev/null |

@@ -5,7 +5,7 @@
 #   tests/promela.sh            all models
 #   tests/promela.sh NAME...    some of them: byte idle more_idle
 #
-# Installs spin (Debian, as root). Searches the three at the same time, in some 6 GB of memory. A search that does not end counts as a failure.
+# Needs spin and a C compiler; installs spin (Debian, as root). Searches the three at the same time, in some 6 GB of memory. A search that does not end counts as a failure.
 set -euo pipefail
 cd "$(dirname "$0")/promela"
 if ! command -v spin >/dev/null; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the integration tests under AddressSanitizer, which includes LeakSanitizer, with the nightly toolchain.
+# Runs the integration tests under AddressSanitizer, which includes LeakSanitizer, with the nightly toolchain, which it needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')

@@ -3,6 +3,8 @@
 # fails. First each Acquire, Release and AcqRel in src/ becomes Relaxed, each SeqCst fence AcqRel, and each other fence
 # goes; then the mutants of the protocol and the slow paths in tests/weaken/*.sh.
 #
+# Needs only cargo.
+#
 #   tests/weaken.sh              all of them
 #   tests/weaken.sh WORD...      the mutants with one of the words in the file or the name
 #

@@ -42,7 +42,7 @@
 //!
 //! Wakes are not fair: the worker with the highest index may sleep for ever, and that is intended.
 //!
-//! [`docs::idle_workers`](crate::docs::idle_workers) has the protocol and its proof.
+//! [`docs::idle`](crate::docs::idle) has the protocol and its proof.
 //!
 //! # What `find` must do
 //!

@@ -5,7 +5,6 @@ mod alloc;
 mod document;
 #[cfg(target_os = "linux")]
 mod fork;
-mod library;
 mod model;
 mod one_source;
 #[cfg(all(unix, not(miri)))]
