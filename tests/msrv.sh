@@ -2,7 +2,7 @@
 # The minimum supported Rust version: builds the library and runs its doc examples with the `rust-version` of Cargo.toml,
 # and with the lowest dependencies that Cargo.toml allows. Then the lowest dependencies with the installed compiler.
 #
-# Needs cargo, for the installed compiler, and Debian 12: it has that compiler as `rustc-web`; it is unpacked into the target folder, and does not affect other toolchains.
+# Needs Debian 12, which has that compiler as `rustc-web`; it is unpacked into the target folder, and does not affect other toolchains.
 # Exits with 75 if the compiler is not available.
 set -euo pipefail
 cd "$(dirname "$0")/.."

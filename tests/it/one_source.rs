@@ -59,7 +59,7 @@ fn the_tables_of_slow_paths_agree() {
 
 #[test]
 fn the_readme_names_the_minimum_rust_version() {
-    let claim = format!("The library needs Rust {}.", env!("CARGO_PKG_RUST_VERSION"));
+    let claim = format!("The library needs Rust {};", env!("CARGO_PKG_RUST_VERSION"));
     assert!(README.contains(&claim), "{claim}");
 }
 
@@ -69,7 +69,7 @@ fn the_figures_of_the_readme_are_in_the_table_of_all_rows() {
     let figures: Vec<_> = section(README, "## Measured")
         .into_iter()
         .filter(|line| line.ends_with(") |"))
-        .map(|row| row.split('|').nth(2).unwrap().trim())
+        .map(|row| row.split('|').nth(3).unwrap().trim())
         .collect();
     assert!(figures.len() >= 8);
     let missing: Vec<_> = figures.into_iter().filter(|figure| !BENCHMARKS.contains(figure)).collect();
