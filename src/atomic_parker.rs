@@ -121,6 +121,7 @@ impl<W> AtomicParker<W> {
     /// assert_eq!(parker.state(), ParkState::Notified);
     /// ```
     #[inline]
+    #[must_use]
     pub fn state(&self) -> ParkState {
         self.state.peek()
     }
@@ -133,10 +134,11 @@ impl<W> AtomicParker<W> {
     /// use atomic_parker::{wait, AtomicParker};
     ///
     /// let parker = AtomicParker::new();
-    /// let _slow_path: &wait::Condvar = parker.wait();
+    /// let _slow_path: &wait::Condvar = parker.slow_path();
     /// ```
     #[inline]
-    pub fn wait(&self) -> &W {
+    #[must_use]
+    pub fn slow_path(&self) -> &W {
         &self.wait
     }
 

@@ -153,6 +153,7 @@ impl<W> Parker<W> {
     /// assert_eq!(parker.state(), ParkState::Notified);
     /// ```
     #[inline]
+    #[must_use]
     pub fn state(&self) -> ParkState {
         self.inner().state()
     }
@@ -182,11 +183,12 @@ impl<W> Parker<W> {
     /// use atomic_parker::{wait, Parker};
     ///
     /// let parker = Parker::new();
-    /// let _slow_path: &wait::Condvar = parker.wait();
+    /// let _slow_path: &wait::Condvar = parker.slow_path();
     /// ```
     #[inline]
-    pub fn wait(&self) -> &W {
-        self.inner().wait()
+    #[must_use]
+    pub fn slow_path(&self) -> &W {
+        self.inner().slow_path()
     }
 
     /// Turns a parker into a raw pointer, to be given to [`from_raw`](Parker::from_raw).
@@ -370,7 +372,25 @@ impl<W: Wait> Parker<W> {
     /// ```
     #[inline]
     pub fn unpark(&self) -> bool {
-        self.inner().unpark()
+        self.notify() != ParkState::Notified
+    }
+
+    /// Sets the token from the owner's side; returns the state that it replaced. See [`AtomicParker::notify`].
+    ///
+    /// As [`unpark`](Parker::unpark), in cost and in signal handlers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::{ParkState, Parker};
+    ///
+    /// let parker = Parker::new();
+    /// assert_eq!(parker.notify(), ParkState::Empty);
+    /// assert_eq!(parker.notify(), ParkState::Notified);
+    /// ```
+    #[inline]
+    pub fn notify(&self) -> ParkState {
+        self.inner().notify()
     }
 }
 

@@ -3,6 +3,7 @@ use crate::state::ParkState;
 use crate::wait::{self, Wait};
 use crate::waker;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -151,6 +152,13 @@ impl<W> PartialEq for Unparker<W> {
 }
 
 impl<W> Eq for Unparker<W> {}
+
+/// Consistent with `Eq`: by the parker that the handle unparks.
+impl<W> Hash for Unparker<W> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        Arc::as_ptr(&self.shared).hash(hasher);
+    }
+}
 
 impl<W> fmt::Debug for Unparker<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

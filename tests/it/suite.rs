@@ -7,6 +7,7 @@ use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
 use std::any::Any;
 use std::cell::{RefCell, UnsafeCell};
 use std::future::Future;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
@@ -174,8 +175,12 @@ pub fn handles_compare_by_parker<W: Slow>() {
     assert!(unparker.will_unpark(&parker) && !unparker.will_unpark(&other_parker));
     assert!(unparker.same_parker(&unparker.clone()) && unparker.same_parker(&parker.unparker()));
     assert!(!unparker.same_parker(&other));
+    let hash = |unparker: &Unparker<W>| BuildHasherDefault::<DefaultHasher>::default().hash_one(unparker);
+    assert!(hash(&unparker) == hash(&parker.unparker()) && hash(&unparker) != hash(&other));
     unparker.clone().unpark();
     assert!(parker.try_park() && !other_parker.try_park());
+    assert_eq!([parker.notify(), parker.notify()], [ParkState::Empty, ParkState::Notified]);
+    assert!(!unparker.unpark() && parker.try_park());
 }
 
 pub fn an_unparker_outlives_its_parker<W: Slow>() {

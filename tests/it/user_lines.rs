@@ -237,7 +237,7 @@ mod slow_paths {
     }
 
     #[test]
-    fn wait_returns_the_slow_path() {
+    fn slow_path_returns_the_slow_path() {
         let event_loop = Arc::new(EventLoop::default());
         let parker = Parker::with_wait(event_loop.clone());
         let unparker = parker.unparker();
@@ -250,9 +250,9 @@ mod slow_paths {
         });
         parker.park();
         assert!(waker.join().unwrap());
-        assert_eq!(parker.wait().served.lock().unwrap().len(), 1);
-        assert!(AtomicParker::with_wait(event_loop).wait().served.lock().is_ok());
-        let _: &wait::Condvar = Parker::new().wait();
+        assert_eq!(parker.slow_path().served.lock().unwrap().len(), 1);
+        assert!(AtomicParker::with_wait(event_loop).slow_path().served.lock().is_ok());
+        let _: &wait::Condvar = Parker::new().slow_path();
     }
 }
 
