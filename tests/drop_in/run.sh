@@ -45,7 +45,7 @@ failed=0
 in_place_of_parking() {
     local tree
     tree=$(cd "$1" && cargo tree --quiet --edges normal,dev --invert parking --depth 0)
-    if [[ $tree != "parking v$parking ($work/parking)" ]]; then
+    if [[ $tree != "parking v$parking ($ours)" ]]; then
         echo "drop_in: $1 does not use our parking, but: $tree" >&2
         exit 1
     fi
@@ -68,23 +68,27 @@ suite() {
     table+=$'\n'"$crate|$version|$what|$row"
 }
 
-# parking: our crate `parking`, with the tests of the published one.
-cp -R "$here/parking" "$work/parking"
-cp -R "$work/vendor/parking-$parking/tests" "$work/parking/tests"
-sed -i.orig "s|path = \"../../..\"|path = \"$root\"|" "$work/parking/Cargo.toml"
-cat >>"$work/parking/Cargo.toml" <<END
+# parking: our crate `parking`, with the tests of the published one, in a copy of the repository: its manifest names this
+# crate by a relative path.
+bash "$root/tests/copy.sh" "$work/copy" none
+ours=$work/copy/tests/drop_in/parking
+mkdir -p "$(dirname "$ours")"
+cp -R "$here/parking" "$ours"
+cp -R "$work/vendor/parking-$parking/tests" "$ours/tests"
+cat >>"$ours/Cargo.toml" <<END
+
 [dev-dependencies]
 easy-parallel = "3"
 [target.'cfg(loom)'.dev-dependencies]
 loom = "0.7"
 END
-suite parking $parking "tests, unchanged" "$work/parking" --test parking
-RUSTFLAGS="--cfg loom" suite parking $parking "loom tests, unchanged" "$work/parking" --features loom --test loom
+suite parking $parking "tests, unchanged" "$ours" --test parking
+RUSTFLAGS="--cfg loom" suite parking $parking "loom tests, unchanged" "$ours" --features loom --test loom
 
 # async-io and futures-lite: the published packages, with a `[patch]` entry.
 patch="
 [patch.crates-io]
-parking = { path = \"$work/parking\" }"
+parking = { path = \"$ours\" }"
 cp -R "$work/vendor/async-io-$async_io" "$work/async-io"
 # async-io's repository has the second entry too: its tests use async-net, which depends on async-io.
 echo "$patch"$'\nasync-io = { path = "." }' >>"$work/async-io/Cargo.toml"
@@ -113,7 +117,7 @@ version = "0.0.0"
 edition = "2021"
 [workspace]
 [dev-dependencies]
-atomic-parker = { path = "$root" }
+atomic-parker = { path = "$work/copy" }
 crossbeam-utils = "=$crossbeam_utils"
 END
 original=$work/vendor/crossbeam-utils-$crossbeam_utils/tests/parker.rs
