@@ -1,6 +1,6 @@
 use crate::state::{ParkState, State};
 use crate::sync::{self, const_unless_loom};
-use crate::wait::{self, Key, Sleeper, Wait};
+use crate::wait::{self, Key, Left, Sleeper, Wait};
 use crate::waker::{self, Target};
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -268,7 +268,7 @@ impl<W: Wait> AtomicParker<W> {
 
     #[inline]
     fn wake_sleeper(&self) {
-        self.wait.wake(Key::new(&self.state));
+        self.wait.wake(Key::new(&self.state, &self.wait));
     }
 
     #[cold]
@@ -300,14 +300,18 @@ impl<W: Wait> AtomicParker<W> {
                 }
                 return true;
             }
-            let sleeper = Sleeper::new(&self.state, deadline, sleepers == Sleepers::One);
+            let sleeper =
+                Sleeper::new(&self.state, Key::new(&self.state, &self.wait), deadline, sleepers == Sleepers::One);
             let on_panic = PassOn { parker: self, sleeper: Some(&sleeper), sleepers };
             self.wait.wait(&sleeper);
 
-            let came = sleeper.left().unwrap_or_else(|| self.state.peek() == ParkState::Notified);
+            let came = match sleeper.left() {
+                Left::Not => self.state.peek() == ParkState::Notified,
+                left => left == Left::WithToken,
+            };
             // A park that was woken need not read the clock.
             expired = !came && sync::has_passed(deadline);
-            if sleeper.left().is_none() && (expired || came) {
+            if sleeper.left() == Left::Not && (expired || came) {
                 sleeper.leave(false);
                 if sleepers == Sleepers::Any {
                     // The slow path does not know who else sleeps: another sleeper must look, and put PARKED back.
@@ -315,10 +319,10 @@ impl<W: Wait> AtomicParker<W> {
                 }
             }
             std::mem::forget(on_panic);
-            if sleeper.left() == Some(true) {
+            if sleeper.left() == Left::WithToken {
                 return true;
             }
-            owes_a_wake = sleepers == Sleepers::Any && sleeper.left().is_none();
+            owes_a_wake = sleepers == Sleepers::Any && sleeper.left() == Left::Not;
         }
         // A token that arrives at the deadline wins.
         self.state.take()
@@ -345,7 +349,7 @@ impl<W: Wait> Drop for PassOn<'_, W> {
     fn drop(&mut self) {
         // A second panic, while the first one unwinds, would abort the process. In a model that has deadlocked, each step panics.
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            if self.sleeper.is_none_or(|sleeper| sleeper.left() == Some(true)) {
+            if self.sleeper.is_none_or(|sleeper| sleeper.left() == Left::WithToken) {
                 // Another sleeper, if there is one, gets the wake below.
                 self.parker.state.notify();
             } else {

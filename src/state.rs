@@ -6,7 +6,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`notify`](State::notify) | NOTIFIED | NOTIFIED, then a wake | NOTIFIED | an `unpark` |
 //! | [`take`](State::take) | no change | no change | EMPTY, token taken | a park, a `try_park` |
-//! | [`take_alone`](State::take_alone) | no change | EMPTY for a moment, then `leave` | EMPTY, token taken | a park of a thread that parks alone |
+//! | [`take_alone`](State::take_alone) | no change | does not occur | EMPTY, token taken | a park of a thread that parks alone |
 //! | [`take_or_park`](State::take_or_park) | PARKED | no change | EMPTY, token taken | a thread about to sleep |
 //! | [`leave`](State::leave), no other sleeper | no change | EMPTY | EMPTY, token taken | a sleeper that leaves |
 //! | [`leave`](State::leave), others sleep | PARKED | no change | PARKED, token taken | a sleeper that leaves |
@@ -25,8 +25,8 @@
 //!    others sleep, under the lock that every sleeper passes, so no new sleeper comes between the count and the store. If the
 //!    slow path cannot count them, the leaving sleeper wakes another one.
 //!
-//! A slow path that parks within its `wait` breaks it. `take_alone` does so for a moment: a token that comes then brings no wake, and
-//! the inner park takes it. An inner park that sleeps does so by its `leave`, until `wait` returns, which it must do then.
+//! A park within the `wait` of the same parker breaks it, so [`Wait`](crate::wait::Wait) forbids that. Otherwise `take_alone` never finds
+//! PARKED: it is called by the only thread that parks, and each of its sleeps clears PARKED before it ends.
 //!
 //! A stale PARKED costs one needless wake. With a stale EMPTY, a thread would sleep for ever.
 //!
@@ -121,11 +121,7 @@ impl State {
     #[inline]
     pub(crate) fn take_alone(&self) -> bool {
         // Acquire: pairs with the Release of `notify`.
-        match self.0.swap(EMPTY, Ordering::Acquire) {
-            // This thread is in its `wait`. An `unpark` that came just now has sent no wake, so `leave` takes its token.
-            PARKED => self.leave(true),
-            before => before == NOTIFIED,
-        }
+        self.0.swap(EMPTY, Ordering::Acquire) == NOTIFIED
     }
 
     /// Takes the token and returns false, or makes sure that the state is PARKED and returns true.

@@ -32,10 +32,8 @@ use atomic_parker::{block_on, AtomicParker, ParkState, Parker, Unparker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 use slow::Slow;
-use std::cell::RefCell;
 use std::io::Write;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -157,24 +155,16 @@ impl<W: Wait> Wait for PanicInWake<W> {
     }
 }
 
-std::thread_local! {
-    static WITHIN: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
-}
+/// The slow path of another parker.
+struct OfAnother<W>(Arc<AtomicParker<W>>);
 
-/// Calls `WITHIN` in the first wait.
-#[derive(Default)]
-struct CallsWithin<W>(W);
-
-impl<W: Wait> Wait for CallsWithin<W> {
+impl<W: Wait> Wait for OfAnother<W> {
     fn wait(&self, sleeper: &Sleeper<'_>) {
-        if let Some(call) = WITHIN.take() {
-            call();
-        }
-        self.0.wait(sleeper);
+        self.0.slow_path().wait(sleeper);
     }
 
     fn wake(&self, key: Key<'_>) {
-        self.0.wake(key);
+        self.0.slow_path().wake(key);
     }
 }
 
@@ -228,8 +218,8 @@ check! {
     owner_dropped on Condvar, Futex, ParkingLot, Spurious, Sticky;
     panicking_wait on Condvar, Futex, ParkingLot, Spurious, Sticky;
     panicking_wake on Spurious, Sticky;
-    park_within_wait on Condvar, Futex, ParkingLot, Spurious, Sticky;
     two_parkers_share on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
+    a_parker_shares_its_own on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     panicking_wait_of_one_sleeper on Spurious <= 4, Sticky <= 4;
 }
 
@@ -630,24 +620,7 @@ fn panicking_wait_of_one_sleeper<W: Slow>() {
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
-/// A slow path that parks within its `wait`, on the same parker, loses neither a token nor a wake.
-fn park_within_wait<W: Slow>() {
-    let (parker, unparker) = pair::<CallsWithin<W>>();
-    let parker = Rc::new(parker);
-    let within = parker.clone();
-    WITHIN.set(Some(Box::new(move || {
-        if within.park_timeout(Duration::ZERO) {
-            within.unpark();
-        }
-    })));
-    let other = thread::spawn(move || assert!(unparker.unpark()));
-    parker.park();
-    other.join().unwrap();
-    assert_eq!(parker.state(), ParkState::Empty);
-    WITHIN.take(); // or the parker would outlive the model
-}
-
-/// Two parkers on one slow path: a wake for one parker reaches its own sleeper.
+/// Two parkers on one slow path, which neither contains: a wake for one parker reaches its own sleeper.
 fn two_parkers_share<W: Slow>() {
     let wait = Arc::new(W::default());
     let [first, second] = [(); 2].map(|()| Parker::with_wait(wait.clone()));
@@ -657,6 +630,25 @@ fn two_parkers_share<W: Slow>() {
         assert!(to_second.unpark());
     });
     let waker = thread::spawn(move || assert!(to_first.unpark()));
+    second.park();
+    sleeper.join().unwrap();
+    waker.join().unwrap();
+    assert_eq!(second.state(), ParkState::Empty);
+}
+
+/// The same, where the first parker contains the slow path.
+fn a_parker_shares_its_own<W: Slow>() {
+    let first = shared::<W>();
+    let second = Parker::with_wait(OfAnother(first.clone()));
+    let to_second = second.unparker();
+    let sleeper = {
+        let first = first.clone();
+        thread::spawn(move || {
+            first.park();
+            assert!(to_second.unpark());
+        })
+    };
+    let waker = thread::spawn(move || assert!(first.unpark()));
     second.park();
     sleeper.join().unwrap();
     waker.join().unwrap();

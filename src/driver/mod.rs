@@ -383,7 +383,7 @@ impl<E: EventLoop, W: Wait + Send + Sync + 'static> DriverOr<E, W> {
 
 impl<E: EventLoop + Send, W: Wait + Send + Sync + 'static> Wait for DriverOr<E, W> {
     fn wait(&self, sleeper: &Sleeper<'_>) {
-        if sleeper.may_be_shared() {
+        if !sleeper.key().contains(self) {
             self.sleep(sleeper, &Arc::new(Own(AtomicParker::with_wait(Condvar::new()))), Sleepers::One);
         } else {
             self.sleep(sleeper, &self.own, if sleeper.is_alone() { Sleepers::One } else { Sleepers::Any });
@@ -397,7 +397,7 @@ impl<E: EventLoop + Send, W: Wait + Send + Sync + 'static> Wait for DriverOr<E, 
             self.interrupt();
         }
         // In any case: the thread may go to its bed without having seen the token.
-        if key.may_be_shared() {
+        if !key.contains(self) {
             role.beds(number).into_iter().for_each(|bed| bed.unpark());
         } else {
             self.own.unpark();

@@ -7,8 +7,8 @@ use std::fmt;
 /// The parkers of crossbeam and `parking` sleep like this. The mutex holds the number of sleepers. It is locked only by a thread that really goes to sleep and by a wake
 /// that found one.
 ///
-/// It does not tell [keys](Key) apart. Parkers may share one in an `Arc`, and then all wake up for each other's tokens. Shared in
-/// another way, through a `Wait` that calls a static one for example, it may wake the wrong parker, and the right one sleeps on.
+/// It does not tell [keys](Key) apart. Parkers may share one, and then all wake up for each other's tokens: see "Several parkers" in
+/// [`Wait`].
 ///
 /// Not for signal handlers: `unpark` may lock the mutex, which the interrupted thread may hold.
 ///
@@ -21,9 +21,13 @@ use std::fmt;
 /// assert!(!PARKER.try_park());
 /// ```
 pub struct Condvar {
+    /// The number of sleepers, and [`SHARED`].
     asleep: Mutex<u32>,
     look_again: sync::Condvar,
 }
+
+/// Set for good by the first sleeper whose parker does not contain the slow path: from then on there may be sleepers of several parkers.
+const SHARED: u32 = 1 << 31;
 
 impl Condvar {
     const_unless_loom! {
@@ -49,6 +53,9 @@ impl Wait for Condvar {
     fn wait(&self, sleeper: &Sleeper<'_>) {
         let mut asleep = lock(&self.asleep);
         *asleep += 1;
+        if !sleeper.key().contains(self) {
+            *asleep |= SHARED;
+        }
         while sleeper.still_parked() {
             let timeout = sleeper.timeout();
             if timeout.is_some_and(|left| left.is_zero()) {
@@ -57,18 +64,18 @@ impl Wait for Condvar {
             asleep = self.look_again.wait_for(&self.asleep, asleep, timeout);
         }
         *asleep -= 1;
-        // Not if the slow path may be shared: sleepers of other parkers would count as sleepers of this one.
-        if !sleeper.may_be_shared() {
+        // Not if it may be shared: sleepers of other parkers would count as sleepers of this one.
+        if *asleep & SHARED == 0 {
             sleeper.leave(*asleep > 0);
         }
     }
 
     #[inline]
-    fn wake(&self, key: Key<'_>) {
+    fn wake(&self, _: Key<'_>) {
         // A sleeper is now either before its check of the state, or inside the condition variable. Unlocked before the
         // notification, so that the woken thread does not block on the lock.
-        drop(lock(&self.asleep));
-        if key.may_be_shared() {
+        let asleep = *lock(&self.asleep);
+        if asleep & SHARED != 0 {
             self.look_again.notify_all();
         } else {
             self.look_again.notify_one();

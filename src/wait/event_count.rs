@@ -4,6 +4,7 @@
 //!
 //! | step | ordering | pairs with |
 //! | --- | --- | --- |
+//! | `enter`: note that it is shared | Relaxed | nothing: a `signal` that finds the sleeper counted finds this too, in the same atomic |
 //! | `enter`: count the sleeper | Acquire | the second Release of `signal` |
 //! | `enter`: read the number of events | Acquire | the first Release of `signal` |
 //! | `signal`: count an event | Release | the second Acquire of `enter` |
@@ -24,7 +25,20 @@ use crate::sync::const_unless_loom;
 /// to come back to what a sleeper saw.
 pub(crate) struct EventCount {
     events: AtomicU32,
+    /// Their number, and [`SHARED`].
     sleepers: AtomicU32,
+}
+
+/// Set for good by the first sleeper that says so: from then on there may be sleepers of several parkers.
+const SHARED: u32 = 1 << 31;
+
+/// What a signal found: threads that may be asleep and not know of the event.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Asleep {
+    None,
+    /// All of one parker, so it is enough to wake one.
+    Some,
+    OfSeveralParkers,
 }
 
 impl EventCount {
@@ -35,8 +49,15 @@ impl EventCount {
     }
 
     /// Counts this thread among the sleepers, and returns the number of events so far.
+    ///
+    /// `shared`: whether there may be sleepers of other parkers.
     #[inline]
-    pub(crate) fn enter(&self) -> u32 {
+    pub(crate) fn enter(&self, shared: bool) -> u32 {
+        if shared {
+            // Relaxed: comes before the addition in the modification order of this atomic, so a signal that finds this thread counted
+            // finds this too.
+            self.sleepers.fetch_or(SHARED, Ordering::Relaxed);
+        }
         // Acquire: pairs with the second Release of `signal`. A sleeper that comes after a signal which did not
         // count it sees the change that was signalled, and the new number of events.
         self.sleepers.fetch_add(1, Ordering::Acquire);
@@ -52,16 +73,20 @@ impl EventCount {
         self.sleepers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts an event, and returns whether a thread may be asleep that does not know of it.
+    /// Counts an event, and returns which threads may be asleep that do not know of it.
     #[inline]
-    pub(crate) fn signal(&self) -> bool {
+    pub(crate) fn signal(&self) -> Asleep {
         // Release: pairs with the second Acquire of `enter`.
         self.events.fetch_add(1, Ordering::Release);
         // Release: pairs with the first Acquire of `enter`. It adds nothing, and must still be a write: then it comes
         // before or after each `enter` in the modification order, so the sleeper and its waker cannot both miss each
         // other. A plain load could miss an `enter` of a sleeper that has not seen this event. Weaker than
         // Release, an `enter` that comes after it might not see the new number of events, and sleep.
-        self.sleepers.fetch_add(0, Ordering::Release) > 0
+        match self.sleepers.fetch_add(0, Ordering::Release) {
+            0 | SHARED => Asleep::None,
+            number if number & SHARED == 0 => Asleep::Some,
+            _ => Asleep::OfSeveralParkers,
+        }
     }
 
     /// The word to sleep on.
@@ -78,15 +103,18 @@ mod tests {
     #[test]
     fn signal_tells_whether_a_thread_has_entered() {
         let count = EventCount::new();
-        assert!(!count.signal());
-        let [first, second] = [(); 2].map(|()| count.enter());
+        assert_eq!(count.signal(), Asleep::None);
+        let [first, second] = [(); 2].map(|()| count.enter(false));
         assert_eq!(first, second);
-        assert!(count.signal());
+        assert_eq!(count.signal(), Asleep::Some);
         count.exit();
-        assert!(count.signal());
-        assert_eq!(count.enter(), first + 2);
+        assert_eq!(count.signal(), Asleep::Some);
+        assert_eq!(count.enter(true), first + 2);
+        assert_eq!(count.signal(), Asleep::OfSeveralParkers);
         count.exit();
         count.exit();
-        assert!(!count.signal());
+        assert_eq!(count.signal(), Asleep::None);
+        assert_eq!(count.enter(false), first + 4);
+        assert_eq!(count.signal(), Asleep::OfSeveralParkers, "for good");
     }
 }

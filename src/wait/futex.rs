@@ -1,4 +1,4 @@
-use super::event_count::EventCount;
+use super::event_count::{Asleep, EventCount};
 use super::{Key, Sleeper, Wait};
 use crate::sync::const_unless_loom;
 use crate::sync::futex::{self, Flags, Timespec};
@@ -15,8 +15,8 @@ use std::time::Duration;
 /// A wake wakes one sleeper. This slow path does not say whether others still sleep. So if several threads sleep on one
 /// [`AtomicParker`](crate::AtomicParker), each one that leaves wakes another, which looks at the token and sleeps on.
 ///
-/// It does not tell [keys](Key) apart. Parkers may share one in an `Arc`, and then all wake up for each other's tokens. Shared in
-/// another way, through a `Wait` that calls a static one for example, it may wake the wrong parker, and the right one sleeps on.
+/// It does not tell [keys](Key) apart. Parkers may share one, and then all wake up for each other's tokens: see "Several parkers" in
+/// [`Wait`].
 ///
 /// # Signal handlers
 ///
@@ -59,7 +59,7 @@ impl Futex {
 impl Wait for Futex {
     #[inline]
     fn wait(&self, sleeper: &Sleeper<'_>) {
-        let seen = self.count.enter();
+        let seen = self.count.enter(!sleeper.key().contains(self));
         if sleeper.still_parked() {
             // The limit of some 32-bit systems. The parker calls again.
             let most = Duration::from_secs(i32::MAX as u64);
@@ -71,12 +71,14 @@ impl Wait for Futex {
     }
 
     #[inline]
-    fn wake(&self, key: Key<'_>) {
-        if self.count.signal() {
-            let sleepers = if key.may_be_shared() { i32::MAX as u32 } else { 1 };
-            // Fails only for invalid arguments.
-            let _ = futex::wake(self.count.word(), Flags::PRIVATE, sleepers);
-        }
+    fn wake(&self, _: Key<'_>) {
+        let sleepers = match self.count.signal() {
+            Asleep::None => return,
+            Asleep::Some => 1,
+            Asleep::OfSeveralParkers => i32::MAX as u32,
+        };
+        // Fails only for invalid arguments.
+        let _ = futex::wake(self.count.word(), Flags::PRIVATE, sleepers);
     }
 }
 

@@ -65,12 +65,18 @@ use std::time::{Duration, Instant};
 /// an `AtomicParker` calls `wake` once more, so that another sleeper, if there is one, checks the token. This is
 /// correct, and costs a `wake`. A [`Parker`](crate::Parker) never has more than one sleeper, and does not need this.
 ///
+/// # Several parkers
+///
+/// The slow paths of this crate may be shared by several parkers, by reference, in an `Arc`, or through a `Wait` that calls a static
+/// one. [`Condvar`] and `Futex` notice it when a sleeper comes whose parker does not contain them. From then on, each wake
+/// wakes all sleepers, and each of them checks its own parker, as these two do not distinguish [keys](Key). `ParkingLot` wakes a sleeper
+/// of the key. A `Wait` of your own that may be shared must wake a sleeper of *this* key, or all.
+///
 /// # Parks within `wait`
 ///
-/// `wait` may take the token itself, by a park on the same [`Parker`](crate::Parker) that does not sleep, such as one with a timeout
-/// of zero. Then it must return, or set the token again before it sleeps, as no wake may follow that token. Its `unpark` may call
-/// `wake`, so not under a mutex that `wake` locks. After a park that has slept, `wait` must return, whether that took a token or not:
-/// the state is no longer PARKED, so an `unpark` would send no wake.
+/// `wait` and what it calls must not park on the parker that it sleeps for, not even with a timeout of zero. Such a park may take the token
+/// or clear the state, and then an `unpark` may send no wake, so that the thread sleeps on. Nothing worse happens. (A `try_park` only
+/// takes the token.) Parks on other parkers, and `unpark` on any, are allowed.
 ///
 /// # Panics
 ///
@@ -121,20 +127,30 @@ pub trait Wait {
     fn wake(&self, key: Key<'_>);
 }
 
-/// A slow path in an `Arc`, so that other code can keep a handle to the event loop that a parker sleeps in.
-///
-/// Several parkers may share one `Arc`. With [`Condvar`] and `Futex`, a wake through the `Arc` wakes all sleepers, and
-/// each of them checks its own parker, as these two do not distinguish [keys](Key). `ParkingLot` wakes a sleeper of the
-/// key. A [`Wait`] of your own must wake a sleeper of *this* key, or all.
-impl<W: Wait + ?Sized> Wait for Arc<W> {
-    fn wait(&self, sleeper: &Sleeper<'_>) {
-        sleeper.may_be_shared.set(true);
-        (**self).wait(sleeper);
-    }
+/// Has `wait` and `wake` call those of what a pointer points to.
+macro_rules! delegate {
+    ($($(#[$meta:meta])* $pointer:ty;)*) => {$(
+        $(#[$meta])*
+        impl<W: Wait + ?Sized> Wait for $pointer {
+            fn wait(&self, sleeper: &Sleeper<'_>) {
+                (**self).wait(sleeper);
+            }
 
-    fn wake(&self, key: Key<'_>) {
-        (**self).wake(Key { may_be_shared: true, ..key });
-    }
+            fn wake(&self, key: Key<'_>) {
+                (**self).wake(key);
+            }
+        }
+    )*};
+}
+
+delegate! {
+    /// A slow path by reference, for example a static one. See "Several parkers" in [`Wait`].
+    &W;
+    /// A slow path in a `Box`, for example a `Box<dyn Wait>` that is chosen at run time.
+    Box<W>;
+    /// A slow path in an `Arc`, so that other code can keep a handle to the event loop that a parker sleeps in. See "Several parkers"
+    /// in [`Wait`].
+    Arc<W>;
 }
 
 /// One sleep of one thread: the argument of [`Wait::wait`], which also reports with it whether others still sleep.
@@ -142,17 +158,34 @@ impl<W: Wait + ?Sized> Wait for Arc<W> {
 /// The parker makes it; see [`Wait`] for an example.
 pub struct Sleeper<'a> {
     state: &'a State,
+    key: Key<'a>,
     deadline: Option<Instant>,
     alone: bool,
-    /// Whether this sleeper went through `State::leave`, and whether it took the token then.
-    left: Cell<Option<bool>>,
-    /// Whether sleepers of other parkers may be in the same slow path.
-    may_be_shared: Cell<bool>,
+    left: Cell<Left>,
+}
+
+/// Whether a sleeper went through `State::leave`, and what it found there.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Left {
+    Not,
+    WithoutToken,
+    WithToken,
+}
+
+impl Left {
+    fn with(token: bool) -> Self {
+        if token {
+            Self::WithToken
+        } else {
+            Self::WithoutToken
+        }
+    }
 }
 
 impl<'a> Sleeper<'a> {
-    pub(crate) fn new(state: &'a State, deadline: Option<Instant>, alone: bool) -> Self {
-        Self { state, deadline, alone, left: Cell::new(None), may_be_shared: Cell::new(false) }
+    #[inline]
+    pub(crate) fn new(state: &'a State, key: Key<'a>, deadline: Option<Instant>, alone: bool) -> Self {
+        Self { state, key, deadline, alone, left: Cell::new(Left::Not) }
     }
 
     /// Returns whether the state is still [`Parked`](ParkState::Parked). If not, do not sleep, but return from `wait`.
@@ -180,7 +213,7 @@ impl<'a> Sleeper<'a> {
     /// Returns the key that identifies this parker, for a slow path that several parkers share.
     #[inline]
     pub fn key(&self) -> Key<'a> {
-        Key::new(self.state)
+        self.key
     }
 
     /// Ends this sleep, and reports whether other threads still sleep on the same parker.
@@ -194,8 +227,8 @@ impl<'a> Sleeper<'a> {
     /// Lock-free; if it takes the token, that synchronizes with every `unpark` before.
     #[inline]
     pub fn leave(&self, others_asleep: bool) {
-        if self.left.get().is_none() {
-            self.left.set(Some(self.state.leave(others_asleep && !self.alone)));
+        if self.left.get() == Left::Not {
+            self.left.set(Left::with(self.state.leave(others_asleep && !self.alone)));
         }
     }
 
@@ -203,11 +236,11 @@ impl<'a> Sleeper<'a> {
     /// Without a `leave`, returns whether it still is.
     pub(crate) fn parks_again(&self) -> bool {
         match self.left.get() {
-            None => self.still_parked(),
-            Some(true) => false,
-            Some(false) => {
+            Left::Not => self.still_parked(),
+            Left::WithToken => false,
+            Left::WithoutToken => {
                 let parked = self.state.take_or_park();
-                self.left.set((!parked).then_some(true));
+                self.left.set(if parked { Left::Not } else { Left::WithToken });
                 parked
             }
         }
@@ -218,14 +251,8 @@ impl<'a> Sleeper<'a> {
         self.alone
     }
 
-    /// Returns whether sleepers of other parkers may be in the same slow path.
     #[inline]
-    pub(crate) fn may_be_shared(&self) -> bool {
-        self.may_be_shared.get()
-    }
-
-    #[inline]
-    pub(crate) fn left(&self) -> Option<bool> {
+    pub(crate) fn left(&self) -> Left {
         self.left.get()
     }
 }
@@ -243,14 +270,16 @@ impl fmt::Debug for Sleeper<'_> {
 #[derive(Clone, Copy)]
 pub struct Key<'a> {
     address: usize,
+    /// Where the parker's slow path is, and its size.
+    slow_path: (usize, usize),
     parker: PhantomData<&'a ()>,
-    /// Whether sleepers of other parkers may be in the same slow path.
-    may_be_shared: bool,
 }
 
 impl<'a> Key<'a> {
-    pub(crate) fn new(state: &'a State) -> Self {
-        Self { address: state as *const State as usize, parker: PhantomData, may_be_shared: false }
+    #[inline]
+    pub(crate) fn new<W>(state: &'a State, slow_path: &'a W) -> Self {
+        let slow_path = (slow_path as *const W as usize, size_of::<W>());
+        Self { address: state as *const State as usize, slow_path, parker: PhantomData }
     }
 
     /// Returns the address of the parker's state.
@@ -271,9 +300,15 @@ impl<'a> Key<'a> {
         self.address
     }
 
+    /// Returns whether the parker contains this part of a slow path.
+    ///
+    /// If not, other parkers may use it too. If so, they may as well, by a reference to it, but they do not contain it.
     #[inline]
-    pub(crate) fn may_be_shared(&self) -> bool {
-        self.may_be_shared
+    pub(crate) fn contains<T>(&self, part: &T) -> bool {
+        // The address of a part without a size could be that of something beside the parker.
+        const { assert!(size_of::<T>() > 0) };
+        let (start, size) = self.slow_path;
+        (part as *const T as usize).wrapping_sub(start) < size
     }
 }
 

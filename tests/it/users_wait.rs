@@ -5,9 +5,10 @@ use atomic_parker::wait::{self, Key, Sleeper, Wait};
 use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
 use std::cell::Cell;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::marker::PhantomData;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -369,31 +370,101 @@ fn an_arc_of_a_slow_path_is_a_slow_path() {
 }
 
 /// A wake for one of two parkers on a shared slow path must not end with a sleeper of the other.
-fn two_parkers_share<W: Slow>() {
-    let wait = Arc::new(W::default());
-    let parkers = [(); 2].map(|()| Arc::new(AtomicParker::with_wait(wait.clone())));
-    for _ in 0..100 {
-        let sleepers = parkers.each_ref().map(|parker| {
-            let sleeper = parker.clone();
-            let thread = thread::spawn(move || sleeper.park());
-            until(|| parker.state() == ParkState::Parked);
-            (thread, parker)
-        });
-        // The one that slept last first: others are woken in the order in which they fell asleep.
-        for (thread, parker) in sleepers.into_iter().rev() {
-            parker.unpark();
-            home(thread);
-        }
+fn share<V: Wait + Send + Sync + 'static, W: Wait + Send + Sync + 'static>(
+    first: &Arc<AtomicParker<V>>,
+    second: &Arc<AtomicParker<W>>,
+) {
+    fn sleep<W: Wait + Send + Sync + 'static>(parker: &Arc<AtomicParker<W>>) -> thread::JoinHandle<()> {
+        let sleeper = parker.clone();
+        let thread = thread::spawn(move || sleeper.park());
+        until(|| parker.state() == ParkState::Parked);
+        thread
+    }
+    // The one that slept last is woken first: others are woken in the order in which they fell asleep.
+    for _ in 0..50 {
+        let sleepers = [sleep(first), sleep(second)];
+        second.unpark();
+        until(|| sleepers[1].is_finished());
+        first.unpark();
+        sleepers.into_iter().for_each(home);
+
+        let sleepers = [sleep(second), sleep(first)];
+        first.unpark();
+        until(|| sleepers[1].is_finished());
+        second.unpark();
+        sleepers.into_iter().for_each(home);
     }
 }
 
-#[test]
-fn two_parkers_share_a_slow_path() {
-    two_parkers_share::<wait::Condvar>();
+/// Without a size, so its address says nothing.
+struct Static<W: 'static>(PhantomData<W>);
+
+trait HasStatic: Slow {
+    fn get() -> &'static Self;
+}
+
+impl<W: HasStatic> Wait for Static<W> {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        W::get().wait(sleeper);
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        W::get().wake(key);
+    }
+}
+
+/// The slow path of another parker.
+struct OfAnother<W>(Arc<AtomicParker<W>>);
+
+impl<W: Wait> Wait for OfAnother<W> {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        self.0.slow_path().wait(sleeper);
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        self.0.slow_path().wake(key);
+    }
+}
+
+fn two_parkers_share<W: HasStatic>() {
+    fn both<W: Wait + Send + Sync + 'static>(new: impl Fn() -> W) {
+        let [first, second] = [(); 2].map(|()| Arc::new(AtomicParker::with_wait(new())));
+        share(&first, &second);
+    }
+    let arc = Arc::new(W::default());
+    both(|| arc.clone());
+    both(|| Box::new(arc.clone()));
+    both(W::get);
+    both(|| Static(PhantomData::<W>));
+    let first = Arc::new(AtomicParker::with_wait(W::default()));
+    let second = Arc::new(AtomicParker::with_wait(OfAnother(first.clone())));
+    share(&first, &second);
+}
+
+macro_rules! two_parkers_share {
+    ($($(#[$meta:meta])* $test:ident: $wait:ident;)*) => {$(
+        $(#[$meta])*
+        impl HasStatic for wait::$wait {
+            fn get() -> &'static Self {
+                static WAIT: LazyLock<wait::$wait> = LazyLock::new(Default::default);
+                &WAIT
+            }
+        }
+
+        $(#[$meta])*
+        #[test]
+        fn $test() {
+            two_parkers_share::<wait::$wait>();
+        }
+    )*};
+}
+
+two_parkers_share! {
+    two_parkers_share_a_condvar: Condvar;
     #[cfg(all(feature = "futex", target_os = "linux"))]
-    two_parkers_share::<wait::Futex>();
+    two_parkers_share_a_futex: Futex;
     #[cfg(feature = "parking_lot")]
-    two_parkers_share::<wait::ParkingLot>();
+    two_parkers_share_a_parking_lot: ParkingLot;
 }
 
 #[test]
@@ -428,27 +499,4 @@ fn keys_tell_parkers_apart() {
 
     let panic = catch_unwind(|| AtomicParker::with_wait(Outer).park()).unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"all hold"));
-}
-
-/// An event loop may run code that parks on the parker that sleeps in it.
-#[test]
-fn a_park_within_wait_keeps_the_sleeper() {
-    struct ParksWithin;
-
-    thread_local! {
-        static PARKER: Parker<ParksWithin> = Parker::with_wait(ParksWithin);
-    }
-
-    impl Wait for ParksWithin {
-        fn wait(&self, _: &Sleeper<'_>) {
-            PARKER.with(|parker| {
-                assert!(!parker.park_timeout(Duration::ZERO));
-                assert_eq!(parker.unparker().notify(), ParkState::Parked);
-            });
-        }
-
-        fn wake(&self, _: Key<'_>) {}
-    }
-
-    PARKER.with(Parker::park);
 }

@@ -6,8 +6,6 @@ mutant "an unpark that finds the token does not write" state.rs \
 by_store='.map(|_| self.0.store(EMPTY, Ordering::Relaxed)).ok_or(())'
 mutant "take by load and store" state.rs \
     "s/\.compare_exchange(NOTIFIED, EMPTY, .*)$/.load(Ordering::Acquire).checked_sub(NOTIFIED)$by_store/"
-mutant "a park within wait forgets the sleeper" state.rs 's/PARKED => self.leave(true)/PARKED => false/'
-mutant "a park within wait loses a token" state.rs 's/PARKED => self.leave(true)/PARKED => { self.leave(true); false }/'
 mutant "sleeps although the token has come" state.rs \
     's/if parked != Err(NOTIFIED) {/if parked != Err(NOTIFIED) || true {/'
 mutant "leave never puts PARKED back" state.rs \
@@ -24,24 +22,24 @@ mutant "a sleeper that takes a late token wakes no other" atomic_parker.rs 's/if
 mutant "a panic after leave loses the token" atomic_parker.rs 's/self.parker.state.notify();//'
 mutant "a panic while passing a wake on loses the token" atomic_parker.rs \
     's/PassOn { parker: self, sleeper: None, sleepers }/()/'
-mutant "a timeout leaves PARKED" atomic_parker.rs 's/left().is_none() && (expired || /left().is_none() \&\& (/'
+mutant "a timeout leaves PARKED" atomic_parker.rs 's/left() == Left::Not \&\& (expired || /left() == Left::Not \&\& (/'
 mutant "each sleeper counts as the only one" atomic_parker.rs 's/deadline, sleepers == Sleepers::One)/deadline, true)/'
 
 no_reason='!(sleeper.still_parked() \&\& \1)'
 mutant "sleeps without a check of the state" wait/condvar.rs \
     "s/while sleeper.still_parked() && \(.*\) {/for turn in 0.. { if turn > 0 \&\& $no_reason { break; }/"
-mutant "wakes without the lock" wait/condvar.rs 's/drop(lock(&self.asleep));//'
+mutant "wakes without the lock" wait/condvar.rs 's/\*lock(&self.asleep);/if false { *lock(\&self.asleep) } else { SHARED };/'
 mutant "leaves outside the lock" wait/condvar.rs \
     's/sleeper.leave(\*asleep > 0);/let others = *asleep > 0; drop(asleep); sleeper.leave(others);/'
 mutant "leave never reports others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(false)/'
 mutant "leave always reports others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(true)/'
 
 mutant "the waker only loads the number of sleepers" wait/event_count.rs \
-    's/self.sleepers.fetch_add(0, Ordering::Release) > 0/self.sleepers.load(Ordering::Acquire) > 0/'
+    's/match self.sleepers.fetch_add(0, Ordering::Release) {/match self.sleepers.load(Ordering::Acquire) {/'
 mutant "a wake is no event" wait/event_count.rs 's/self.events.fetch_add(1, /self.events.fetch_add(0, /'
 mutant "sleepers do not count" wait/event_count.rs 's/self.sleepers.fetch_add(1, /self.sleepers.fetch_add(0, /'
 mutant "sleeps without a check of the state" wait/futex.rs 's/if sleeper.still_parked() {/if true {/'
-mutant "wake does nothing" wait/futex.rs 's/if self.count.signal() {/if false {/'
+mutant "wake does nothing" wait/futex.rs 's/match self.count.signal() {/match Asleep::None {/'
 
 mutant "sleeps without a check of the state" wait/parking_lot.rs 's/|| sleeper.still_parked()/|| true/'
 mutant "a timeout never reports others" wait/parking_lot.rs 's/sleeper.leave(!was_last)/sleeper.leave(false)/'
@@ -51,8 +49,10 @@ mutant "a woken thread never reports others" wait/parking_lot.rs 's/leave(queue.
 mutant "a woken thread always reports others" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(true)/'
 
 # Several parkers that share a slow path.
-mutant "wakes one sleeper of any parker" wait/condvar.rs 's/if key.may_be_shared() {/if false {/'
-mutant "wakes one sleeper of any parker" wait/futex.rs 's/if key.may_be_shared() {/if false {/'
+mutant "wakes one sleeper of any parker" wait/condvar.rs 's/if asleep \& SHARED != 0 {/if false {/'
+mutant "wakes one sleeper of any parker" wait/futex.rs 's/Asleep::OfSeveralParkers => i32::MAX as u32/Asleep::OfSeveralParkers => 1/'
+mutant "contains what lies elsewhere" wait/mod.rs 's/wrapping_sub(start) < size/wrapping_sub(start) < usize::MAX/'
+mutant "does not note that it is shared" wait/event_count.rs 's/self.sleepers.fetch_or(SHARED, Ordering::Relaxed);//'
 mutant "a call within a poll takes the parker of the outer one" block_on.rs \
     's/borrow_mut().pop())/borrow_mut().last().cloned())/
      s/unwrap_or_else(Pair::new)/unwrap_or_else(|| { let it = Pair::new(); let _ = UNUSED.try_with(|unused| unused.borrow_mut().push(it.clone())); it })/'
