@@ -24,13 +24,12 @@ play() {
 
 play "policy" ""
 without() { play "without $1" "$2" policy; }
-without "credit for spins that find the token" 's/self.credit = credit.min(.*/self.credit = credit * 0;/'
-without "credit for short sleeps" 's/slept_through && short && self.draw(1 << self.misses) == 0/false/'
-without "history: one credit" 's/if short != self.after_short {/if false {/'
-without "misses" 's/self.draw(1 << self.misses) == 0/true/'
-without "the answer that the CPU is the same" 's/End::SameCpu | End::Unknown | End::TimedOut => u32::MAX,/End::SameCpu => spun, _ => u32::MAX,/'
-without "exploring" 's/let begins = .*/let begins = false;/'
-without "the question whether the thread has woken a sleeper" 's/ \&\& has_woken//'
-without "savings from spins that find the token" 's/if found { limit.saturating_sub(spun) .* } else/if found { 0 } else/'
-without "exploring short waits for free" 's/if self.explores && !(found && short) {/if self.explores {/'
-without "skipping" 's/self.skip = self.draw(1 << self.quiet) as u8;//'
+without "tries for a spin that finds the token" '0,/self.tries = TRIES;/s///'
+without "tries for a short sleep" 's/after <= self.price || //'
+play "with one try" 's/const TRIES: u8 = 2/const TRIES: u8 = 1/' policy
+play "with three tries" 's/const TRIES: u8 = 2/const TRIES: u8 = 3/' policy
+without "the answer that the CPU is the same" 's/match end {/match if end == End::SameCpu { End::Came(0) } else { end } {/'
+without "far spins" 's/ || after <= FAR \&\& self.savings == FULL//; s/self.savings >= FAR/false/'
+without "savings for a new parker" 's/savings: FULL,/savings: 0,/'
+without "savings from spins that find the token" 's/self.save((self.price - spun) .*//'
+without "skipping" 's/self.skip = self.backoff;//'

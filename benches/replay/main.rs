@@ -1,36 +1,22 @@
 //! Plays recorded waits to the spin policy, and prints what they cost: `benches/replay/ablation.sh` runs it once for each
 //! mechanism that it takes away.
 //!
-//! The recordings are in `waits/`, one file for each program, made by `benches/replay/record.sh`. A line is one wait: the
-//! number of its parker, and after how many nanoseconds the token came, or `same` if it came from the same CPU, or `out` if
-//! the time ran out; then `woke`, if the thread had woken a sleeper before it waited.
+//! The recordings are in `waits/`, one file for each program, made by `benches/replay/record.sh` with spinning off. A line
+//! is one wait: the number of its parker, and after how many nanoseconds the token came, or `same` if it came from the same
+//! CPU, or `out` if the time ran out.
 //!
-//! Costs are in sleeps: 1 is to sleep at once, always. A sleep costs `S`, which is 4 µs. To learn from a sleep costs a
-//! look at the clock on cold caches, `LEARN`, if the wait was longer than 100 µs. Three columns are not recordings but two
+//! Costs are in sleeps: 1 is to sleep at once, always. A sleep costs `S`, the 3.5 µs of `Spin::adaptive`. To learn from a sleep costs a
+//! reading of the clock on cold caches, `LEARN`, if the wait was longer than 100 µs. Three columns are not recordings but two
 //! policies that play against each other, as the waits of each depend on what the other one does.
 
 #[allow(dead_code)]
 #[path = "../../src/spin/policy.rs"]
 mod policy;
 
-use policy::{End, Policy};
+use policy::{Adaptive, End, Policy};
 use std::collections::BTreeMap;
 
-/// As `atomic_parker::Spin::adaptive`, as far as the policy sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Spin;
-
-impl Spin {
-    fn limit(self) -> u32 {
-        S
-    }
-
-    fn is_adaptive(self) -> bool {
-        true
-    }
-}
-
-const S: u32 = 4_000;
+const S: u32 = 3_500;
 const LEARN: u32 = 1_000;
 const REPEATS: u64 = 10;
 /// A thread that was asleep runs on so much later, in the three columns that are played.
@@ -69,12 +55,12 @@ struct Player {
 }
 
 impl Player {
-    fn new(seed: usize) -> Self {
-        Self { policy: Policy::new(Spin, seed as u16), cost: 0, waits: 0 }
+    fn new() -> Self {
+        Self { policy: Policy::Adaptive(Adaptive::new(S)), cost: 0, waits: 0 }
     }
 
     /// Returns whether the parker slept.
-    fn wait(&mut self, wait: Wait, has_woken: bool) -> bool {
+    fn wait(&mut self, wait: Wait) -> bool {
         self.waits += 1;
         if self.policy.skips() {
             self.cost += u64::from(S);
@@ -89,7 +75,7 @@ impl Player {
             Wait::SameCpu => (budget, End::SameCpu),
             Wait::TimedOut => (budget, End::TimedOut),
         };
-        self.policy.step(spun, end, has_woken);
+        self.policy.learn(spun, end);
         let cold = slept && !matches!(wait, Wait::Came(..=100_000));
         self.cost += u64::from(cost + if cold { LEARN } else { 0 });
         slept
@@ -97,16 +83,16 @@ impl Player {
 }
 
 /// Costs in sleeps: the policy, always spinning for `S`, and the best in hindsight.
-fn costs(waits: &[(usize, Wait, bool)]) -> [f64; 3] {
+fn costs(waits: &[(usize, Wait)]) -> [f64; 3] {
     let mut players = BTreeMap::new();
     let (mut always, mut best) = (0, 0);
     // Several times, as a parker lives longer than a recording.
     for _ in 0..REPEATS {
-        for &(parker, wait, has_woken) in waits {
-            players.entry(parker).or_insert_with(|| Player::new(parker)).wait(wait, has_woken);
+        for &(parker, wait) in waits {
+            players.entry(parker).or_insert_with(Player::new).wait(wait);
         }
     }
-    for &(_, wait, _) in waits {
+    for &(_, wait) in waits {
         always += u64::from(wait.cost(S));
         best += u64::from(wait.cost(0).min(wait.cost(u32::MAX - S)).min(S));
     }
@@ -116,20 +102,15 @@ fn costs(waits: &[(usize, Wait, bool)]) -> [f64; 3] {
 
 /// Two threads that hand over after `work` nanoseconds, in turn.
 fn pair(work: impl Fn(u32) -> u32) -> f64 {
-    let mut all = (0, 0);
-    for seed in 0..20 {
-        let mut both = [Player::new(seed), Player::new(seed + 100)];
-        let mut asleep = [true; 2];
-        for round in 0..10_000 {
-            let (this, other) = (round as usize % 2, 1 - round as usize % 2);
-            let came = work(round) + if asleep[other] { WAKE_UP } else { 0 };
-            asleep[this] = both[this].wait(Wait::Came(came), asleep[other]);
-        }
-        for player in both {
-            all = (all.0 + player.cost, all.1 + u64::from(player.waits * S));
-        }
+    let mut both = [Player::new(), Player::new()];
+    let mut asleep = [true; 2];
+    for round in 0..100_000 {
+        let (this, other) = (round as usize % 2, 1 - round as usize % 2);
+        let came = work(round) + if asleep[other] { WAKE_UP } else { 0 };
+        asleep[this] = both[this].wait(Wait::Came(came));
     }
-    all.0 as f64 / all.1 as f64
+    let sum = |of: fn(&Player) -> u64| both.iter().map(of).sum::<u64>() as f64;
+    sum(|player| player.cost) / sum(|player| u64::from(player.waits) * u64::from(S))
 }
 
 fn main() {
@@ -143,7 +124,7 @@ fn main() {
         let parse = |line: &str| {
             let mut words = line.split(' ');
             let mut next = || words.next().unwrap();
-            (next().parse().unwrap(), Wait::parse(next()).unwrap(), words.next() == Some("woke"))
+            (next().parse().unwrap(), Wait::parse(next()).unwrap())
         };
         let waits: Vec<_> = text.lines().map(parse).collect();
         for (row, cost) in rows.iter_mut().zip(costs(&waits)) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Records the waits of real programs into benches/replay/waits/: builds a copy of the crate that notes each wait of its
-# parkers, and runs the examples and benches with it. Takes two minutes.
+# Records the waits of real programs into benches/replay/waits/: builds a copy of the crate whose parkers note each wait and
+# never spin, and runs the examples and benches with it. Takes two minutes.
 #
 #   benches/replay/record.sh
 set -euo pipefail
@@ -10,37 +10,35 @@ trap 'rm -rf "$work"' EXIT
 git -C "$root" ls-files -z | (cd "$root" && xargs -0 cp --parents -t "$work")
 cd "$work"
 
-# The parker learns from each wait, and learning writes it down. That takes a free lock only, so that it does not change
-# what it records.
+# In place of learning from a wait, the parker writes it down. That takes a free lock only, so that it does not change what it
+# records. A policy that has learned nothing neither spins nor skips.
 cat >>src/lib.rs <<'END'
-pub(crate) fn record(parker: usize, spun: u32, end: crate::spin::End, has_woken: bool) {
+pub(crate) fn record(parker: usize, end: crate::spin::End) {
     use std::io::Write;
-    static LOG: std::sync::Mutex<Vec<(usize, u32, crate::spin::End, bool)>> = std::sync::Mutex::new(Vec::new());
+    static LOG: std::sync::Mutex<Vec<(usize, crate::spin::End)>> = std::sync::Mutex::new(Vec::new());
     let mut log = LOG.lock().unwrap();
-    log.push((parker, spun, end, has_woken));
+    log.push((parker, end));
     if log.len() == 250 {
         let path = std::env::var("RECORD").unwrap_or_else(|_| "/dev/null".into());
         let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
         let text: String = log
             .drain(..)
-            .map(|(parker, spun, end, has_woken)| {
+            .map(|(parker, end)| {
                 let wait = match end {
-                    crate::spin::End::Found => spun.to_string(),
-                    crate::spin::End::Came(after) => spun.saturating_add(after).to_string(),
+                    crate::spin::End::Found => unreachable!("it does not spin"),
+                    crate::spin::End::Came(after) => after.to_string(),
                     crate::spin::End::SameCpu | crate::spin::End::Unknown => "same".into(),
                     crate::spin::End::TimedOut => "out".into(),
                 };
-                format!("{parker} {wait}{}\n", if has_woken { " woke" } else { "" })
+                format!("{parker} {wait}\n")
             })
             .collect();
         file.write_all(text.as_bytes()).unwrap();
     }
 }
 END
-sed -i '/fn learn(/,/^    }/s/policy.step(spun, end, has_woken);/policy.step(spun, end, has_woken); crate::record(Self::number(\&self.shared), spun, end, has_woken);/' src/pair/parker.rs
-sed -i 's/self.skip = self.draw(1 << self.quiet) as u8;//' src/spin/policy.rs
-grep -q 'crate::record' src/pair/parker.rs && ! grep -q 'self.skip = self.draw' src/spin/policy.rs ||
-    { echo "record.sh: the code that it changes is gone" >&2; exit 2; }
+sed -i 's/policy.learn(spun, end);/let _ = spun; crate::record(self.number(), end);/' src/pair/parker.rs
+grep -q 'crate::record' src/pair/parker.rs || { echo "record.sh: the code that it changes is gone" >&2; exit 2; }
 
 # record NAME COMMAND...: 2,000 waits from the middle of the run, with the parkers numbered from 0.
 record() {

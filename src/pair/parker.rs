@@ -1,7 +1,7 @@
 use super::shared::{Margin, Shared};
 use super::unparker::Unparker;
 use crate::atomic_parker::{AtomicParker, Sleepers};
-use crate::spin::{spin, spin_untimed, take_has_woken, End, Policy, Spin, Spun, Wake};
+use crate::spin::{spin, spin_untimed, End, Policy, Spin, Spun, Wake};
 use crate::state::ParkState;
 use crate::sync;
 use crate::wait::{self, Wait};
@@ -75,17 +75,16 @@ impl<W> Parker<W> {
     }
 
     fn of(shared: Arc<Shared<W>>) -> Self {
-        let policy = Cell::new(Self::policy(Spin::default(), &shared));
-        Self { shared, policy }
+        Self { shared, policy: Cell::new(Self::policy(Spin::default())) }
     }
 
-    fn policy(spin: Spin, shared: &Arc<Shared<W>>) -> Policy {
-        Policy::new(if sync::SPINS { spin } else { Spin::off() }, Self::number(shared) as u16)
+    fn policy(spin: Spin) -> Policy {
+        if sync::SPINS { spin } else { Spin::off() }.policy()
     }
 
     /// A number that tells parkers apart, as each is longer than one margin.
-    fn number(shared: &Arc<Shared<W>>) -> usize {
-        Arc::as_ptr(shared) as usize / size_of::<Margin>()
+    fn number(&self) -> usize {
+        Arc::as_ptr(&self.shared) as usize / size_of::<Margin>()
     }
 
     /// Sets for how long this parker spins before it sleeps.
@@ -109,8 +108,8 @@ impl<W> Parker<W> {
 
     /// As [`with_spin`](Parker::with_spin), but keeps what was learned if the choice stays the same.
     pub(crate) fn set_spin(&self, spin: Spin) {
-        if self.policy.get().spin != spin {
-            self.policy.set(Self::policy(spin, &self.shared));
+        if Spin::of(&self.policy.get()) != spin {
+            self.policy.set(Self::policy(spin));
         }
     }
 
@@ -235,7 +234,7 @@ impl<W: Wait> Parker<W> {
     /// Sleeps until the token is there, and takes it; see [`AtomicParker::park`].
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation and
-    /// no system call. If not, it may spin before it sleeps: with the default for up to 4 µs, and at times for up to
+    /// no system call. If not, it may spin before it sleeps: with the default for up to 3.5 µs, and at times for up to
     /// 60 µs; see [`Spin::adaptive`]. It synchronizes with every `unpark` up to then.
     ///
     /// # Examples
@@ -302,18 +301,16 @@ impl<W: Wait> Parker<W> {
     /// The slow path of every park. `left`: how much time there was until the deadline when the caller read the clock.
     #[inline(always)]
     fn sleep(&self, deadline: Option<Instant>, left: Duration) -> bool {
-        let has_woken = take_has_woken();
         // With too little time left, the parker neither spins nor learns.
         if left < SHORTEST_TIMED || self.skips() {
             return self.inner().sleep(deadline, left.is_zero(), Sleepers::One);
         }
         // A timed park must not spin past its deadline, so it reads the clock first.
-        let untimed = deadline.is_none() && self.policy.get().has_credit();
-        if untimed && spin_untimed(|| self.try_park()) {
-            self.learn(0, End::Found, has_woken);
+        if deadline.is_none() && self.policy.get().spins() && spin_untimed(|| self.try_park()) {
+            self.learn(0, End::Found);
             return true;
         }
-        self.spin_then_sleep(deadline, untimed, has_woken)
+        self.spin_then_sleep(deadline)
     }
 
     #[inline]
@@ -325,22 +322,21 @@ impl<W: Wait> Parker<W> {
     }
 
     #[inline(always)]
-    fn learn(&self, spun: u32, end: End, has_woken: bool) {
+    fn learn(&self, spun: u32, end: End) {
         let mut policy = self.policy.get();
-        policy.step(spun, end, has_woken);
+        policy.learn(spun, end);
         self.policy.set(policy);
     }
 
     /// Spins for as long as the policy says, then sleeps.
     #[cold]
-    fn spin_then_sleep(&self, deadline: Option<Instant>, untimed: bool, has_woken: bool) -> bool {
-        let number = Self::number(&self.shared);
-        let (spun, end) = match spin(&self.policy.get(), number, deadline, untimed, || self.try_park()) {
+    fn spin_then_sleep(&self, deadline: Option<Instant>) -> bool {
+        let (spun, end) = match spin(&self.policy.get(), self.number(), deadline, || self.try_park()) {
             Spun::Found(spun) => (spun, End::Found),
             Spun::FoundInterrupted(spun) => (spun, End::SameCpu),
             Spun::Failed(spun) => (spun, self.sleep_and_ask(deadline, spun > 0 && sync::has_passed(deadline))),
         };
-        self.learn(spun, end, has_woken);
+        self.learn(spun, end);
         end != End::TimedOut
     }
 

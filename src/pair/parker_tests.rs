@@ -43,7 +43,7 @@ fn adaptive() -> Parker {
 }
 
 fn spins(parker: &Parker) -> bool {
-    parker.policy.get().spins_for() > 0
+    parker.policy.get().spins()
 }
 
 /// Puts threads on two CPUs: under load, the system may put both on one, where they do not spin. `None` if there is only one.
@@ -64,9 +64,8 @@ fn on_two_cpus() -> Option<impl Fn(usize) + Sync> {
 fn a_parker_changes_with_its_waits() {
     let Some(place) = on_two_cpus() else { return };
     let (mut one, mut two) = (adaptive(), adaptive());
-    let has_credit = |parker: &Parker| parker.policy.get().has_credit();
     for _ in 0..3 {
-        assert!(hand_over([&mut one, &mut two], 1_000_000, &place, has_credit));
+        assert!(hand_over([&mut one, &mut two], 1_000_000, &place, spins));
         for _ in 0..100 {
             assert!(!one.park_timeout(Duration::from_micros(100)));
         }
@@ -88,7 +87,7 @@ fn a_token_that_came_before_the_sleep_gives_no_credit() {
     let parker = adaptive();
     parker.unpark();
     assert_eq!(parker.sleep_and_ask(None, false), End::Unknown);
-    parker.learn(0, End::Unknown, true);
+    parker.learn(0, End::Unknown);
     assert!(!spins(&parker));
 }
 
@@ -115,30 +114,6 @@ fn on_one_cpu_no_parker_spins() {
         assert!(hand_over([one, two], 5_000, place, stops));
     });
     pinned.join().unwrap();
-}
-
-#[test]
-fn a_thread_notes_that_it_has_woken_a_sleeper() {
-    let parker = Parker::new();
-    let unparker = parker.unparker();
-    take_has_woken();
-    assert_eq!(unparker.notify(), ParkState::Empty);
-    assert!(!take_has_woken());
-    let stop = Arc::new(());
-    let stopped = Arc::downgrade(&stop);
-    let sleeper = thread::spawn(move || {
-        while stopped.strong_count() > 0 {
-            parker.park();
-        }
-    });
-    while unparker.notify() != ParkState::Parked {
-        assert!(!take_has_woken());
-    }
-    assert!(take_has_woken());
-    assert!(!take_has_woken());
-    drop(stop);
-    unparker.unpark();
-    sleeper.join().unwrap();
 }
 
 /// Besides, std reads it once in its condition variable: four in all.

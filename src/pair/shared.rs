@@ -1,7 +1,7 @@
 //! What a [`Parker`](crate::Parker) and its [`Unparker`](crate::Unparker)s share.
 
 use crate::atomic_parker::AtomicParker;
-use crate::spin::{note_that_it_has_woken, WakeTime};
+use crate::spin::WakeTime;
 use crate::state::ParkState;
 use crate::sync;
 use crate::wait::Wait;
@@ -46,13 +46,10 @@ impl<W> Shared<W> {
 }
 
 impl<W: Wait> Shared<W> {
-    /// As [`AtomicParker::notify`]. If it finds a sleeper, it notes that, and tells the sleeper the time if it has asked.
+    /// As [`AtomicParker::notify`]. If it finds a sleeper that has asked for the time, it tells the time.
     #[inline]
     pub(super) fn notify(&self) -> ParkState {
-        self.parker().notify_or_wake(|| {
-            self.wake_time().answer(sync::cpu, sync::clock);
-            note_that_it_has_woken();
-        })
+        self.parker().notify_or_wake(|| self.wake_time().answer(sync::cpu, sync::clock))
     }
 }
 

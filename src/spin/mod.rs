@@ -1,6 +1,6 @@
 //! Spinning: for how long a parker spins before it sleeps.
 //!
-//! `policy.rs` decides, `turns.rs` spins, `wake_time.rs` has what the waker says and notes, and `process.rs` is what all
+//! `policy.rs` decides, `turns.rs` spins, `wake_time.rs` has what the waker says, and `process.rs` is what all
 //! parkers share.
 
 mod policy;
@@ -8,14 +8,15 @@ mod process;
 mod turns;
 mod wake_time;
 
+use policy::{Adaptive, Fixed};
 pub(crate) use policy::{End, Policy};
 pub(crate) use turns::{spin, spin_untimed, Spun};
-pub(crate) use wake_time::{note_that_it_has_woken, take_has_woken, Wake, WakeTime};
+pub(crate) use wake_time::{Wake, WakeTime};
 
 use std::fmt;
 use std::time::Duration;
 
-/// For how long a [`Parker`](crate::Parker) spins, that is, looks at the token again and again, before it sleeps.
+/// For how long a [`Parker`](crate::Parker) spins, that is, checks for the token again and again, before it sleeps.
 ///
 /// A sleep and its wake-up take 3 to 30 µs of processor time, and the thread continues 4 to 60 µs after the wake. Two threads
 /// that spin on two CPUs hand over a token in about 0.2 µs. But a spin is wasted if the token comes later, and it delays
@@ -106,14 +107,14 @@ impl Spin {
     /// Spins if the last waits show that this costs less processor time than sleeping. The default.
     ///
     /// For every sequence of waits, the processor time of sleeper and waker together is at most twice that of sleeping at
-    /// once, plus 0.35 ms for each parker, where a sleep and its wake-up take 3 µs or more. (Not counting by how much a spin
+    /// once, plus 0.3 ms for each parker, where a sleep and its wake-up take 3 µs or more. (Not counting by how much a spin
     /// overruns its length: by less than a microsecond.) If all waits are longer than 60 µs, the parker hardly ever
     /// spins; to learn that costs about a tenth of its first sleeps, and a few per cent later.
     ///
-    /// A sleep is assumed to cost 4 µs. So the parker spins if it has learned that the token comes within that time, from another
-    /// CPU. If the thread has woken another one before, and the token comes within 60 µs, it sometimes spins for that long, as both sides
+    /// A sleep is assumed to cost 3.5 µs. So the parker spins if it has learned that the token comes within that time, from another
+    /// CPU. If the token comes within 60 µs, it sometimes spins for that long, as both sides
     /// may be waiting for each other's wake-up. This adds at most 4 % of the cost of its sleeps, and an eighth of what spins have
-    /// saved. On a single CPU it hardly ever spins, as a token from the same CPU gives no credit.
+    /// saved. On a single CPU it hardly ever spins, as a token from the same CPU does not count.
     /// [`docs::spinning`](crate::docs::spinning) has the rules.
     ///
     /// Competitive spinning: Karlin, Li, Manasse, Owicki, SOSP 1991.
@@ -128,7 +129,7 @@ impl Spin {
     /// ```
     #[must_use]
     pub const fn adaptive() -> Self {
-        Self::adaptive_up_to(Duration::from_micros(4))
+        Self::adaptive_up_to(Duration::from_nanos(3_500))
     }
 
     /// As [`adaptive`](Spin::adaptive), but assumes that a sleep costs `limit`: for lower latency at the cost of processor time.
@@ -182,11 +183,29 @@ impl Spin {
         }
     }
 
-    pub(crate) const fn limit(self) -> u32 {
+    /// A policy that has learned nothing yet.
+    pub(crate) fn policy(self) -> Policy {
+        match self.limit() {
+            0 => Policy::Off,
+            price if self.is_adaptive() => Policy::Adaptive(Adaptive::new(price)),
+            limit => Policy::Fixed(Fixed::new(limit)),
+        }
+    }
+
+    /// The setting that a policy was made from.
+    pub(crate) fn of(policy: &Policy) -> Self {
+        match policy {
+            Policy::Off => Self::off(),
+            Policy::Fixed(fixed) => Self(fixed.limit),
+            Policy::Adaptive(adaptive) => Self(adaptive.price | Self::ADAPTIVE),
+        }
+    }
+
+    const fn limit(self) -> u32 {
         self.0 & Self::LONGEST
     }
 
-    pub(crate) const fn is_adaptive(self) -> bool {
+    const fn is_adaptive(self) -> bool {
         self.0 & Self::ADAPTIVE != 0
     }
 }
@@ -225,9 +244,17 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_knows_its_setting() {
+        let of = Duration::from_micros(7);
+        for spin in [Spin::off(), Spin::bounded(of), Spin::adaptive_up_to(of), Spin::adaptive()] {
+            assert_eq!(Spin::of(&spin.policy()), spin);
+        }
+    }
+
+    #[test]
     fn debug_names_the_constructor() {
         assert_eq!(format!("{:?}", Spin::off()), "Off");
-        assert_eq!(format!("{:?}", Spin::adaptive()), "AdaptiveUpTo(4µs)");
+        assert_eq!(format!("{:?}", Spin::adaptive()), "AdaptiveUpTo(3.5µs)");
         assert_eq!(format!("{:?}", Spin::bounded(Duration::from_micros(7))), "Bounded(7µs)");
     }
 }

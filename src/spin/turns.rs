@@ -1,4 +1,4 @@
-//! The spin itself: looks at the token again and again, for as long as the policy says.
+//! The spin itself: checks for the token again and again, for as long as the policy says.
 
 use super::process::{cpus, LONG_SPINS};
 use super::Policy;
@@ -6,17 +6,17 @@ use crate::sync;
 use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
-/// How often a spin without a deadline looks before it reads the clock for the first time: 1 µs or so. A hand-over
+/// How often a spin without a deadline checks before it reads the clock for the first time: 1 µs or so. A hand-over
 /// between two threads that run is over by then, and is spared the clock.
 const UNTIMED_TURNS: u32 = 24;
 
 /// The length of these turns, in nanoseconds, as the policy counts it.
 const UNTIMED: u32 = 1_000;
 
-/// How often it looks between two readings of the clock after that.
+/// How often it checks between two readings of the clock after that.
 const TIMED_TURNS: u32 = 8;
 
-/// For how many spin-loop hints it pauses between two looks, from then on.
+/// How often it executes the processor's pause instruction between two checks, from then on.
 const PAUSE: u32 = 2;
 
 /// A spin that goes on for longer than this, in nanoseconds, is a long one: long spins leave one CPU free.
@@ -24,7 +24,7 @@ const LONG: u32 = 5_000;
 
 /// Turns that take longer than this, in nanoseconds, were interrupted by another thread on the same CPU, which may have
 /// been the waker. An adaptive spin does not count such a success: with a high limit, it would go on like that on one CPU.
-/// A spin with a shorter budget than this does not ask: few of them are interrupted.
+/// A spin with a shorter budget than this does not measure its last turns: few of them are interrupted.
 const INTERRUPTED: u32 = 200_000;
 
 /// How a spin ended, after how many nanoseconds.
@@ -35,7 +35,7 @@ pub(crate) enum Spun {
     Failed(u32),
 }
 
-/// Looks for about a microsecond; returns whether it took the token.
+/// Spins for about a microsecond; returns whether it took the token.
 ///
 /// Out of line: unrolled, it would lie in the way of parkers that only sleep.
 #[inline(never)]
@@ -43,7 +43,7 @@ pub(crate) fn spin_untimed(mut take: impl FnMut() -> bool) -> bool {
     (0..UNTIMED_TURNS).any(|_| turn(&mut take, 1))
 }
 
-/// One look and, if the token is not there, a pause.
+/// One check and, if the token is not there, a pause.
 #[inline]
 fn turn(take: &mut impl FnMut() -> bool, pause: u32) -> bool {
     take() || {
@@ -54,30 +54,24 @@ fn turn(take: &mut impl FnMut() -> bool, pause: u32) -> bool {
 
 /// Whether a spin can find anything, as far as that is known: not on a single CPU.
 fn may_spin(policy: &Policy) -> bool {
-    // A fixed policy knows of another CPU by a wake-up from it. An adaptive one spins only where it has learned to.
-    (policy.other_cpu && sync::cpu().is_some()) || sync::cpus_of_thread().unwrap_or_else(|| cpus(true)) > 1
+    (policy.knows_another_cpu() && sync::cpu().is_some()) || sync::cpus_of_thread().unwrap_or_else(|| cpus(true)) > 1
 }
 
-/// Spins for up to the policy's budget. `number` tells parkers apart. `untimed`: it has looked for the first microsecond.
-pub(crate) fn spin(
-    policy: &Policy,
-    number: usize,
-    deadline: Option<Instant>,
-    untimed: bool,
-    mut take: impl FnMut() -> bool,
-) -> Spun {
+/// Spins for up to the policy's budget. `number` tells parkers apart. Without a deadline, a policy that spins comes here
+/// after [`spin_untimed`].
+pub(crate) fn spin(policy: &Policy, number: usize, deadline: Option<Instant>, mut take: impl FnMut() -> bool) -> Spun {
     let budget = policy.spins_for();
-    if budget == 0 || !may_spin(policy) {
-        return Spun::Failed(if untimed { UNTIMED } else { 0 });
-    }
-    if deadline.is_none() && !untimed && spin_untimed(&mut take) {
-        return Spun::Found(0);
+    if budget == 0 {
+        return Spun::Failed(0);
     }
     let before = if deadline.is_none() { UNTIMED } else { 0 };
+    if !may_spin(policy) {
+        return Spun::Failed(before);
+    }
     let start = sync::now();
     let left = deadline.map_or(u32::MAX, |deadline| nanos(deadline.saturating_duration_since(start)));
     let budget = budget.saturating_sub(before).min(left);
-    let asks = policy.spin.is_adaptive() && budget > INTERRUPTED;
+    let measures = policy.is_adaptive() && budget > INTERRUPTED;
     let mut long = None;
     let (mut last, mut round) = (0, 0);
     let mut pause = 1;
@@ -85,14 +79,14 @@ pub(crate) fn spin(
         if last >= LONG && long.is_none() {
             let now = sync::clock_micros();
             // A pinned thread asks again now and then.
-            let most = if policy.spin.is_adaptive() { cpus(now % 64 == 0).max(2) - 1 } else { u32::MAX };
+            let most = if policy.is_adaptive() { cpus(now % 64 == 0).max(2) - 1 } else { u32::MAX };
             long = LONG_SPINS.begin(number, now, now.wrapping_add((budget - last) / 1_000 + 1), most);
             if long.is_none() {
                 break;
             }
         }
         let found = (0..TIMED_TURNS).any(|_| turn(&mut take, pause));
-        if found && !asks {
+        if found && !measures {
             // Another reading of the clock would delay the caller, so this round counts as much as the one before.
             return Spun::Found(before + budget.min(last + round));
         }
@@ -119,9 +113,9 @@ mod tests {
 
     /// A policy that spins at the next wait, for up to `limit`.
     fn about_to_spin(limit: Duration) -> Policy {
-        let mut policy = Policy::new(Spin::adaptive_up_to(limit), 1);
-        (0..2).for_each(|_| policy.step(1, End::Found, false)); // after a long wait, and after a short one
-        assert!(policy.spins_for() > 0);
+        let mut policy = Spin::adaptive_up_to(limit).policy();
+        policy.learn(0, End::Came(1));
+        assert!(policy.spins());
         policy
     }
 
@@ -135,37 +129,36 @@ mod tests {
         let others: Vec<_> =
             (1..cpus(true) as usize).map(|other| LONG_SPINS.begin(other, now, now + 1_000_000, u32::MAX)).collect();
         // Its budget is a second.
-        let Spun::Failed(spun) = spin(&policy, 0, None, false, || false) else {
+        let Spun::Failed(spun) = spin(&policy, 0, None, || false) else {
             panic!("found what is not there");
         };
         assert!((LONG..500_000_000).contains(&spun), "{spun}");
         drop(others);
         let short = about_to_spin(Duration::from_millis(1));
         // Parkers of other tests may spin meanwhile.
-        while !matches!(spin(&short, 0, None, false, || false), Spun::Failed(900_000..)) {}
+        while !matches!(spin(&short, 0, None, || false), Spun::Failed(900_000..)) {}
     }
 
     #[test]
-    fn a_spin_counts_its_time_without_a_last_look_at_the_clock() {
+    fn a_spin_counts_its_time_without_a_last_reading_of_the_clock() {
         if cpus(true) == 1 {
             return;
         }
         let policy = about_to_spin(Duration::from_micros(100));
-        for rounds in 0..4 {
+        for rounds in 1..4 {
             let start = sync::now();
-            let mut looks = UNTIMED_TURNS + rounds * TIMED_TURNS;
-            let spun = spin(&policy, 0, None, false, || {
-                looks -= 1;
-                looks == 0
+            let mut checks = rounds * TIMED_TURNS;
+            let spun = spin(&policy, 0, None, || {
+                checks -= 1;
+                checks == 0
             });
             let most = UNTIMED + 2 * nanos(sync::now() - start);
             match spun {
-                Spun::Found(spun) if rounds == 0 => assert_eq!(spun, 0),
                 Spun::Found(spun) if rounds == 1 => assert_eq!(spun, UNTIMED),
                 Spun::Found(spun) => assert!((UNTIMED..=most).contains(&spun), "{spun}, {most}"),
                 // Interrupted for longer than its budget, or too many others spin.
                 Spun::Failed(spun) => assert!(spun >= LONG, "{spun}"),
-                Spun::FoundInterrupted(_) => unreachable!("it does not ask"),
+                Spun::FoundInterrupted(_) => unreachable!("it does not measure"),
             }
         }
     }
@@ -191,17 +184,17 @@ mod tests {
             return;
         }
         let limit = Duration::from_secs(1);
-        let mut fixed = Policy::new(Spin::bounded(limit), 1);
-        fixed.step(0, End::Came(0), false); // from another CPU
+        let mut fixed = Spin::bounded(limit).policy();
+        fixed.learn(0, End::Came(0)); // from another CPU
         let adaptive = about_to_spin(limit);
         let spin = |policy: &Policy, stop: Duration| {
-            let mut looks = UNTIMED_TURNS + 1;
-            spin(policy, 0, None, false, || {
-                looks -= 1;
-                if looks == 0 {
+            let mut checks = 1;
+            spin(policy, 0, None, || {
+                checks -= 1;
+                if checks == 0 {
                     std::thread::sleep(stop);
                 }
-                looks == 0
+                checks == 0
             })
         };
         let (start, stop) = (sync::now(), Duration::from_millis(1));
@@ -223,14 +216,14 @@ mod tests {
 
     /// Finds the token in the third round. The first two take so many microseconds at least.
     fn in_rounds(policy: &Policy, micros: [u64; 2]) -> Spun {
-        let mut looks = 0;
-        spin(policy, 0, None, false, || {
-            looks += 1;
-            // Only the first look of a round does something.
-            if looks <= UNTIMED_TURNS || (looks - UNTIMED_TURNS) % TIMED_TURNS != 1 {
+        let mut checks = 0;
+        spin(policy, 0, None, || {
+            checks += 1;
+            // Only the first check of a round does something.
+            if checks % TIMED_TURNS != 1 {
                 return false;
             }
-            let Some(&micros) = micros.get(((looks - UNTIMED_TURNS) / TIMED_TURNS) as usize) else {
+            let Some(&micros) = micros.get((checks / TIMED_TURNS) as usize) else {
                 return true;
             };
             let start = sync::now();
@@ -242,16 +235,16 @@ mod tests {
     #[test]
     #[cfg(all(target_os = "linux", not(atomic_parker_no_cpu)))]
     fn a_first_fixed_spin_needs_two_cpus() {
-        let policy = Policy::new(Spin::bounded(Duration::from_millis(1)), 1);
+        let policy = Spin::bounded(Duration::from_millis(1)).policy();
         if cpus(true) > 1 {
-            assert!(matches!(spin(&policy, 0, None, false, || true), Spun::Found(0)));
+            assert!(matches!(spin(&policy, 0, None, || true), Spun::Found(UNTIMED)));
         }
         let pinned = std::thread::spawn(move || {
             let core = core_affinity::get_core_ids().and_then(|cores| cores.first().copied());
             if !core.is_some_and(core_affinity::set_for_current) {
                 return;
             }
-            assert!(matches!(spin(&policy, 0, None, false, || unreachable!("it does not spin")), Spun::Failed(0)));
+            assert!(matches!(spin(&policy, 0, None, || unreachable!("it does not spin")), Spun::Failed(UNTIMED)));
         });
         pinned.join().unwrap();
     }
@@ -268,17 +261,16 @@ mod tests {
             return;
         }
         let policy = about_to_spin(Duration::from_micros(5));
-        let mut looks = 0;
-        let spun = spin(&policy, 0, None, false, || {
-            looks += 1;
+        let mut checks = 0;
+        let spun = spin(&policy, 0, None, || {
+            checks += 1;
             false
         });
-        assert!(matches!(spun, Spun::Failed(5_000..)) && looks > UNTIMED_TURNS);
+        assert!(matches!(spun, Spun::Failed(5_000..)) && checks > 0);
         let past = Some(sync::now());
-        assert!(matches!(spin(&policy, 0, past, false, || false), Spun::Failed(0)));
-        assert!(matches!(spin(&policy, 0, None, false, || true), Spun::Found(0)));
-        let idle = Policy::new(Spin::adaptive(), 1);
-        assert!(matches!(spin(&idle, 0, None, false, || unreachable!("it does not spin")), Spun::Failed(0)));
-        assert!(matches!(spin(&idle, 0, None, true, || unreachable!("it does not spin")), Spun::Failed(UNTIMED)));
+        assert!(matches!(spin(&policy, 0, past, || false), Spun::Failed(0)));
+        let asleep = Spin::adaptive().policy();
+        assert!(matches!(spin(&asleep, 0, None, || unreachable!("it does not spin")), Spun::Failed(0)));
+        assert!(spin_untimed(|| true) && !spin_untimed(|| false));
     }
 }

@@ -1,10 +1,10 @@
-//! What a wake-up tells the two threads: the sleeper, when its token came; the waker, that it has woken a sleeper.
+//! What a waker tells the sleeper: when its token came.
 //!
 //! # Orderings
 //!
-//! All Relaxed: no memory is reached through the answer, and the flag of a thread is its own. It is atomic for signal handlers.
+//! All Relaxed: no memory is reached through the answer.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Where a sleeper asks for the time of its wake, and the waker answers with that, or that it is on the same CPU.
 ///
@@ -61,35 +61,6 @@ impl WakeTime {
             _ => Wake::Unknown,
         }
     }
-}
-
-// Not on Android: there, the first access of a thread allocates, which a signal handler must not do.
-#[cfg(not(target_os = "android"))]
-thread_local! {
-    /// Whether this thread has woken a sleeper since its own last wait.
-    static HAS_WOKEN: AtomicBool = const { AtomicBool::new(false) };
-}
-
-#[inline]
-pub(crate) fn note_that_it_has_woken() {
-    #[cfg(not(target_os = "android"))]
-    let _ = HAS_WOKEN.try_with(|has_woken| has_woken.store(true, Ordering::Relaxed));
-}
-
-/// Returns whether this thread has woken a sleeper since the last call; true where that is not known.
-#[inline]
-pub(crate) fn take_has_woken() -> bool {
-    #[cfg(target_os = "android")]
-    return true;
-    // Not a swap: it takes longer. False also where a thread that ends has no thread-locals any more.
-    #[cfg(not(target_os = "android"))]
-    HAS_WOKEN
-        .try_with(|has_woken| {
-            let woken = has_woken.load(Ordering::Relaxed);
-            has_woken.store(false, Ordering::Relaxed);
-            woken
-        })
-        .unwrap_or(false)
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]

@@ -22,9 +22,8 @@ use std::time::Duration;
 ///
 /// `unpark` may be called in a signal handler, also in one that interrupts the sleeping thread itself. Each step of it is
 /// async-signal-safe: a swap of the parker's state; with a `Parker`, a load and a store for the answer to the sleeper, the
-/// number of the CPU (a read of memory, or the system call `getcpu`), the clock (`clock_gettime`), and a flag of the thread (not
-/// on Android); two additions to the event count; and the system call `futex`. None of them takes a lock or allocates. One exception: in
-/// a library that was loaded with `dlopen`, the flag may be allocated when a thread first wakes another one, or parks.
+/// number of the CPU (a read of memory, or the system call `getcpu`) and the clock (`clock_gettime`); two additions to the event
+/// count; and the system call `futex`. None of them takes a lock or allocates.
 ///
 /// # Examples
 ///
