@@ -73,8 +73,7 @@
 //!    pointer, the caller must keep the parker alive; see [`AtomicParker`](AtomicParker#sharing-by-raw-pointer).
 //! 8. **On `Futex`, `unpark` may be called in a signal handler.** The handler may interrupt the sleeping thread itself. On
 //!    `Condvar` and `ParkingLot` it may not, as it may take a lock. On a [`Wait`](wait::Wait) of your own it may if your
-//!    `wake` may. One exception: in a library that was loaded with `dlopen`, the first `unpark` of a thread that wakes
-//!    another one may allocate.
+//!    `wake` may.
 //! 9. **After `fork`, a parker that the child creates works as in a fresh process, except on `ParkingLot`.** The queues of
 //!    `parking_lot_core` belong to the process: the child inherits the entries of threads that do not exist there, and
 //!    locks that they held, so a park or an `unpark` on any `ParkingLot` can crash or hang. See [Fork](#fork).

@@ -39,12 +39,12 @@ fn allocations<T>(run: impl FnOnce() -> T) -> ([usize; 2], T) {
     ([new_count - count, new_bytes - bytes], result)
 }
 
-/// 32 bytes, and the 280 that the docs of `Parker` name.
+/// 24 bytes, and the 280 that the docs of `Parker` name.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[test]
-fn a_parker_takes_312_bytes() {
+fn a_parker_takes_304_bytes() {
     let ([count, bytes], parker) = allocations(Parker::new);
-    assert_eq!((count, size_of_val(&parker) + bytes), (1, 312));
+    assert_eq!((count, size_of_val(&parker) + bytes), (1, 304));
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn sizes() {
     assert_eq!(size_of::<Option<Unparker>>(), size_of::<usize>());
     assert_eq!(size_of::<ParkState>(), 1);
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    assert_eq!((size_of::<AtomicParker>(), size_of::<Parker>()), (20, 32));
+    assert_eq!((size_of::<AtomicParker>(), size_of::<Parker>()), (20, 24));
     #[cfg(all(feature = "futex", target_os = "linux"))]
     assert_eq!(size_of::<AtomicParker<wait::Futex>>(), 12);
     #[cfg(feature = "parking_lot")]
