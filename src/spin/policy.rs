@@ -3,7 +3,7 @@
 //!
 //! `docs/spinning.md` has the rules, what each of them is worth, and what spinning costs at most.
 
-/// The price of a sleep counts waits up to here as near enough to explore.
+/// A far spin, which is longer than the price of a sleep, lasts up to here.
 const FAR: u32 = 60_000;
 /// The most that can be saved for spins beyond the price of a sleep.
 const FULL: u32 = 300_000;
