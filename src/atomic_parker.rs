@@ -1,7 +1,8 @@
 use crate::state::{ParkState, State};
 use crate::sync::{self, const_unless_loom};
 use crate::wait::{self, Key, Left, Sleeper, Wait};
-use crate::waker::{self, Target};
+use crate::waker::{self, Borrowed, Table};
+use std::any::Any;
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
@@ -365,8 +366,9 @@ impl<W: Wait> Drop for PassOn<'_, W> {
 impl<W: Wait + Sync + 'static> AtomicParker<W> {
     /// Returns a waker that unparks this parker, and neither allocates nor counts references.
     ///
-    /// Cloning and dropping it is free. Waking is [`unpark`](AtomicParker::unpark). `will_wake` returns true for any
-    /// two of them that this method returns for one parker.
+    /// Cloning and dropping it is free. Waking is [`unpark`](AtomicParker::unpark). On the slow paths of this crate, `will_wake` returns
+    /// true for any two of them that this method returns for one parker. On another one it may return false for two that were made or cloned
+    /// in different places, as the compiler may repeat their table of functions: an executor that compares wakers then clones one more.
     ///
     /// # Examples
     ///
@@ -383,9 +385,27 @@ impl<W: Wait + Sync + 'static> AtomicParker<W> {
     }
 }
 
-impl<W: Wait + Sync + 'static> Target for AtomicParker<W> {
+impl<W: Wait + Sync + 'static> Borrowed for AtomicParker<W> {
     fn wake(&self) {
         self.unpark();
+    }
+
+    #[inline]
+    fn table() -> &'static Table<Self> {
+        macro_rules! table_of {
+            ($wait:ty) => {{
+                static TABLE: Table<AtomicParker<$wait>> = Table::new();
+                &TABLE as &dyn Any
+            }};
+        }
+        let known = [
+            table_of!(wait::Condvar),
+            #[cfg(all(feature = "futex", any(target_os = "linux", target_os = "android")))]
+            table_of!(wait::Futex),
+            #[cfg(feature = "parking_lot")]
+            table_of!(wait::ParkingLot),
+        ];
+        known.into_iter().find_map(<dyn Any>::downcast_ref).unwrap_or(const { &Table::new() })
     }
 }
 

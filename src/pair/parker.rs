@@ -57,23 +57,6 @@ impl Parker {
 }
 
 impl<W> Parker<W> {
-    /// Creates a parker without a token, on a slow path of your choice.
-    ///
-    /// Allocates once.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use atomic_parker::{wait, Parker};
-    ///
-    /// let parker = Parker::with_wait(wait::Condvar::new());
-    /// assert!(parker.unpark());
-    /// ```
-    #[must_use]
-    pub fn with_wait(wait: W) -> Self {
-        Self::of(Shared::new(wait))
-    }
-
     fn of(shared: Arc<Shared<W>>) -> Self {
         Self { shared, policy: Cell::new(Self::policy(Spin::default())) }
     }
@@ -231,6 +214,23 @@ impl<W> Parker<W> {
 }
 
 impl<W: Wait> Parker<W> {
+    /// Creates a parker without a token, on a slow path of your choice.
+    ///
+    /// Allocates once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::{wait, Parker};
+    ///
+    /// let parker = Parker::with_wait(wait::Condvar::new());
+    /// assert!(parker.unpark());
+    /// ```
+    #[must_use]
+    pub fn with_wait(wait: W) -> Self {
+        Self::of(Shared::new(wait))
+    }
+
     /// Sleeps until the token is there, and takes it; see [`AtomicParker::park`].
     ///
     /// Returns only with the token, never spuriously. If the token is there already, this is one atomic operation and

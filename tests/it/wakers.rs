@@ -1,4 +1,5 @@
-//! `will_wake` holds for any two wakers of one parker, wherever they were made, with and without optimization.
+//! `will_wake` holds for any two wakers of one `Parker`, and of one static `AtomicParker` on a slow path of this crate, wherever they
+//! were made, with and without optimization.
 //!
 //! The functions below are in several modules, some inlined and some not, so that an optimized build places them in
 //! several codegen units.
@@ -85,9 +86,6 @@ macro_rules! wakers_of_one_parker_are_equal {
         #[test]
         fn $test() {
             of_a_parker::<$wait>();
-            static PARKERS: LazyLock<[AtomicParker<$wait>; 2]> =
-                LazyLock::new(|| [(); 2].map(|()| AtomicParker::with_wait(<$wait>::default())));
-            of_a_static(&PARKERS[0], &PARKERS[1]);
         }
     )*};
 }
@@ -99,6 +97,27 @@ wakers_of_one_parker_are_equal! {
     #[cfg(feature = "parking_lot")]
     parking_lot: atomic_parker::wait::ParkingLot;
     sticky: Sticky;
+}
+
+macro_rules! wakers_of_a_static_are_equal {
+    ($($(#[$meta:meta])* $test:ident: $wait:ty;)*) => {$(
+        $(#[$meta])*
+        #[test]
+        fn $test() {
+            static PARKERS: LazyLock<[AtomicParker<$wait>; 2]> =
+                LazyLock::new(|| [(); 2].map(|()| AtomicParker::with_wait(<$wait>::default())));
+            of_a_static(&PARKERS[0], &PARKERS[1]);
+        }
+    )*};
+}
+
+// Not on a slow path of the user's: its table may be repeated.
+wakers_of_a_static_are_equal! {
+    of_a_static_condvar: Condvar;
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    of_a_static_futex: atomic_parker::wait::Futex;
+    #[cfg(feature = "parking_lot")]
+    of_a_static_parking_lot: atomic_parker::wait::ParkingLot;
 }
 
 #[test]
