@@ -62,6 +62,7 @@ check! {
     a_task_that_blocks on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     standby_leaves on Condvar <= 2;
     always_at_once on Condvar <= 2;
+    first_time_at_once on Condvar <= 2;
     deadline_of_the_polling_thread on Condvar <= 2;
     panic_in_wait on Condvar <= 2;
     panic_in_deliver on Condvar <= 2;
@@ -278,9 +279,17 @@ fn standby_leaves<W: Slow>() {
     join([blocked, leaves, last]);
 }
 
-/// Without a count-down: the clock stands still.
 fn always_at_once<W: Slow>() {
-    let group = Group::new(Duration::ZERO);
+    at_once::<W>(Duration::ZERO);
+}
+
+fn first_time_at_once<W: Slow>() {
+    at_once::<W>(LONG);
+}
+
+/// Without a count-down: the clock stands still.
+fn at_once<W: Slow>(hand_over_after: Duration) {
+    let group = Group::new(hand_over_after);
     let (one, two) = (group.parker::<W>(), group.parker::<W>());
     let (done, tell) = (group.latch.clone(), group.latch.clone());
     let first = start(move || {

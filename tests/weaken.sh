@@ -75,16 +75,17 @@ for list in "$root"/tests/weaken/*.sh; do
 done
 [ ${#names[@]} -gt 0 ] || die "no mutant matches"
 
-# The models that test a file. For the idle set, the models on one slow path are enough.
+# The models that test a file. For the driver and the idle set, the models on one slow path are enough.
 models_of() {
     case $1 in
+    driver/* | wait/mod.rs) echo loom_driver ;;
     idle/*) echo loom_idle ;;
     *) echo loom ;;
     esac
 }
 filter_of() {
     case $1 in
-    loom_idle) echo Condvar ;;
+    loom_driver | loom_idle) echo Condvar ;;
     esac
 }
 
@@ -135,7 +136,7 @@ attempt() {
         { models "$job" "$(models_of "$file")" $preemptions || code=$?; } 2>/dev/null
         [ "$code" -ne 0 ] || continue
         # Not from the summary: a deadlock during unwinding aborts the run before it.
-        which=$(sed -nE "s/.*thread '([A-Za-z_]+::[A-Za-z_]+)'.* panicked at .*/\1/p" "$work/$job.log" | head -n 1)
+        which=$(sed -nE "s/.*thread '([A-Za-z_]+::[A-Za-z_]+)'.* panicked at .*/\1/;T;p;q" "$work/$job.log")
         if [ -n "$which" ]; then
             echo "killed|$name|$which, $preemptions|$((SECONDS - began)) s" >"$result"
         elif [ "$code" -eq 124 ]; then

@@ -249,13 +249,12 @@ impl Role {
         if group.asleep.is_empty() {
             return Armed(None);
         }
-        // The thread that held it does not take it again soon, as far as one can tell: nobody has lately.
+        // It was not left lately, so it may be long until the next thread takes it. Always so if it is handed over at once.
         let is_rare = group.due.is_none() || has_passed(group.due);
         let gives_way = group.gives_way(Member { number: BUSY, rank: group.holder });
         group.due = deadline_after(group.hand_over_after);
         if group.standby.is_none() && (group.due.is_some() || gives_way) {
-            let at_once = is_rare || gives_way || group.hand_over_after.is_zero();
-            return group.arm(at_once);
+            return group.arm(is_rare || gives_way);
         }
         Armed(None)
     }

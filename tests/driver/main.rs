@@ -1,0 +1,6 @@
+//! The driver through its public API, on real threads, with the event loop of `polling`.
+#![cfg(not(any(loom, shuttle)))]
+
+mod events;
+mod rules;
+mod stress;

@@ -1,0 +1,307 @@
+//! What the documentation promises, rule by rule.
+
+use crate::events::{self, home, until, Loop, Sources};
+use atomic_parker::driver::{Driver, DriverOr, EventLoop};
+use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
+use atomic_parker::{AtomicParker, Parker, Spin};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{mpsc, Arc};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const NEVER: Duration = Duration::MAX;
+
+/// Counts the sleeps of the threads that are not in the event loop.
+#[derive(Clone, Default)]
+struct Counted(Arc<Condvar>, Arc<AtomicUsize>);
+
+impl Wait for Counted {
+    fn wait(&self, sleeper: &Sleeper<'_>) {
+        self.1.fetch_add(1, SeqCst);
+        self.0.wait(sleeper);
+    }
+
+    fn wake(&self, key: Key<'_>) {
+        self.0.wake(key);
+    }
+}
+
+fn parker(driver: &Driver<Loop>) -> Parker<DriverOr<Loop, Condvar>> {
+    Parker::with_wait(driver.or(Condvar::new())).with_spin(Spin::off())
+}
+
+fn until_polled(sources: &Sources) {
+    until(|| sources.polls.load(SeqCst) > 0);
+}
+
+#[test]
+fn a_datagram_wakes_its_parker() {
+    let (driver, sources) = events::new();
+    let parker = parker(&driver);
+    let unparker = parker.unparker();
+    let socket = sources.socket(move || _ = unparker.unpark());
+    socket.send(&[0]).unwrap();
+    parker.park();
+    assert!(!driver.is_polled());
+    assert_eq!(sources.interrupts.load(SeqCst), 0, "the thread was in `deliver`");
+}
+
+#[test]
+fn an_unpark_ends_the_wait_in_the_event_loop() {
+    let (driver, sources) = events::new();
+    let parker = parker(&driver);
+    let unparker = parker.unparker();
+    let thread = thread::spawn(move || parker.park());
+    until_polled(&sources);
+    assert!(driver.is_polled());
+    unparker.unpark();
+    home([thread]);
+    assert_eq!(sources.interrupts.load(SeqCst), 1);
+}
+
+#[test]
+fn a_future_runs_with_timers_on_one_thread() {
+    let (driver, sources) = events::new();
+    let parker = parker(&driver);
+    let at = Instant::now() + Duration::from_millis(2);
+    let mut set = false;
+    let timer = std::future::poll_fn(|cx| {
+        if !std::mem::replace(&mut set, true) {
+            let waker = cx.waker().clone();
+            sources.timer(at, move || waker.wake_by_ref());
+        }
+        if Instant::now() >= at {
+            Poll::Ready(1)
+        } else {
+            Poll::Pending
+        }
+    });
+    assert_eq!(parker.block_on(timer), 1);
+    let pending = parker.block_on_timeout(std::future::pending::<()>(), Duration::from_millis(2));
+    assert_eq!(pending, Err(atomic_parker::TimedOut));
+}
+
+#[test]
+fn a_timed_park_is_never_early() {
+    let (driver, _sources) = events::new();
+    let parker = parker(&driver);
+    for micros in [0, 1, 300, 2_500] {
+        let timeout = Duration::from_micros(micros);
+        let start = Instant::now();
+        assert!(!parker.park_timeout(timeout));
+        assert!(start.elapsed() >= timeout);
+    }
+}
+
+#[test]
+fn an_earlier_timer_needs_an_interrupt_and_no_token() {
+    let (driver, sources) = events::new();
+    assert!(!driver.interrupt(), "no thread polls");
+    let parker = parker(&driver);
+    let unparker = parker.unparker();
+    let thread = thread::spawn(move || parker.park());
+    until_polled(&sources);
+    sources.timer(Instant::now(), move || _ = unparker.unpark());
+    driver.interrupt();
+    home([thread]);
+    assert!(!driver.interrupt());
+}
+
+#[test]
+fn a_busy_thread_polls_if_no_other_does() {
+    let (driver, sources) = events::new();
+    let called = Arc::new(AtomicUsize::new(0));
+    let count = called.clone();
+    sources.timer(Instant::now(), move || _ = count.fetch_add(1, SeqCst));
+    assert!(driver.poll_now());
+    assert_eq!(called.load(SeqCst), 1);
+
+    let parker = parker(&driver);
+    let unparker = parker.unparker();
+    let thread = thread::spawn(move || parker.park());
+    until(|| sources.polls.load(SeqCst) > 1);
+    assert!(!driver.poll_now());
+    unparker.unpark();
+    home([thread]);
+    assert!(driver.poll_now());
+}
+
+#[test]
+fn poll_now_within_deliver_does_nothing() {
+    let (driver, sources) = events::new();
+    let (inner, (sender, polled)) = (driver.clone(), mpsc::channel());
+    sources.timer(Instant::now(), move || sender.send((inner.poll_now(), inner.interrupt())).unwrap());
+    assert!(driver.poll_now());
+    assert_eq!(polled.recv().unwrap(), (false, false));
+}
+
+#[test]
+fn a_task_that_blocks_delays_no_events() {
+    for hand_over_after in [Duration::ZERO, Duration::from_micros(200), Duration::from_millis(1)] {
+        let (driver, sources) = events::new();
+        let driver = driver.hand_over_after(hand_over_after);
+        let (sender, is_done) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let parkers = [parker(&driver), parker(&driver)];
+        let [one, two] = parkers.each_ref().map(|parker| parker.unparker());
+        let sockets = [sources.socket(move || _ = one.unpark()), sources.socket(move || _ = two.unpark())];
+        let [one, two] = parkers;
+        let threads = [
+            thread::spawn(move || {
+                for _ in 0..100 {
+                    one.park();
+                    is_done.recv().unwrap();
+                    ready.send(()).unwrap();
+                }
+            }),
+            thread::spawn(move || {
+                for _ in 0..100 {
+                    two.park();
+                    sender.send(()).unwrap();
+                }
+            }),
+        ];
+        for _ in 0..100 {
+            sockets.iter().for_each(|socket| assert_eq!(socket.send(&[0]).unwrap(), 1));
+            is_ready.recv().unwrap();
+        }
+        home(threads);
+    }
+}
+
+#[test]
+fn without_hand_over_no_thread_is_woken() {
+    let (driver, sources) = events::new();
+    let driver = driver.hand_over_after(NEVER);
+    let counted = Counted::default();
+    let sleeps = counted.1.clone();
+    let polls = parker(&driver);
+    let polling = polls.unparker();
+    let polls = thread::spawn(move || (0..100).for_each(|_| polls.park()));
+    until_polled(&sources);
+    let sleeper = Parker::with_wait(driver.or(counted)).with_spin(Spin::off());
+    let unparker = sleeper.unparker();
+    let sleeper = thread::spawn(move || sleeper.park());
+    until(|| sleeps.load(SeqCst) > 0);
+    for _ in 0..100 {
+        until(|| polling.unpark());
+    }
+    home([polls]);
+    assert_eq!(sleeps.load(SeqCst), 1, "it was woken");
+    unparker.unpark();
+    home([sleeper]);
+}
+
+#[test]
+fn an_idle_group_does_not_wake_up() {
+    let (driver, sources) = events::new();
+    let counted = Counted::default();
+    let parkers: Vec<_> =
+        (0..4).map(|_| Parker::with_wait(driver.or(counted.clone())).with_spin(Spin::off())).collect();
+    let unparkers: Vec<_> = parkers.iter().map(Parker::unparker).collect();
+    let threads: Vec<_> = parkers.into_iter().map(|parker| thread::spawn(move || parker.park())).collect();
+    until(|| counted.1.load(SeqCst) >= 3 && driver.is_polled());
+    // Once a thread has left the event loop, there is a standby, which stops to count after a while.
+    let interrupted = unparkers[0].unpark();
+    assert!(interrupted);
+    until(|| threads[0].is_finished() && driver.is_polled());
+    let figures = || (sources.polls.load(SeqCst), counted.1.load(SeqCst));
+    let mut last = figures();
+    until(|| {
+        thread::sleep(Duration::from_millis(50));
+        std::mem::replace(&mut last, figures()) == last
+    });
+    unparkers.iter().for_each(|unparker| _ = unparker.unpark());
+    home(threads);
+}
+
+#[test]
+fn a_panic_reaches_the_park_and_hands_over() {
+    struct Panics(mpsc::Receiver<bool>);
+    impl EventLoop for Panics {
+        fn wait(&mut self, _: Option<Instant>) {
+            assert!(!self.0.recv().unwrap(), "as told");
+        }
+        fn deliver(&mut self) {}
+    }
+    let (sender, receiver) = mpsc::channel();
+    let interrupter = sender.clone();
+    let driver = Driver::new(Panics(receiver), move || interrupter.send(false).unwrap());
+    let (told, panicked) = mpsc::channel();
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let parker = Parker::with_wait(driver.or(Condvar::new())).with_spin(Spin::off());
+            let (unparker, told) = (parker.unparker(), told.clone());
+            let thread = thread::spawn(move || {
+                let result = catch_unwind(AssertUnwindSafe(|| parker.park()));
+                told.send(result.is_err()).unwrap();
+            });
+            (thread, unparker)
+        })
+        .collect();
+    // One after the other takes the role, and panics.
+    for _ in 0..2 {
+        sender.send(true).unwrap();
+        assert!(panicked.recv().unwrap());
+    }
+    threads.iter().for_each(|(_, unparker)| _ = unparker.unpark());
+    assert!(!panicked.recv().unwrap());
+    home(threads.into_iter().map(|(thread, _)| thread));
+}
+
+#[test]
+fn several_threads_park_on_one_parker() {
+    let (driver, sources) = events::new();
+    let parker = Arc::new(AtomicParker::with_wait(driver.or(Condvar::new())));
+    let released = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let (parker, released) = (parker.clone(), released.clone());
+            thread::spawn(move || {
+                for _ in 0..100 {
+                    parker.park();
+                    released.fetch_add(1, SeqCst);
+                }
+            })
+        })
+        .collect();
+    let target = parker.clone();
+    let socket = sources.socket(move || _ = target.unpark());
+    for round in 1..=300 {
+        if round % 2 == 0 {
+            socket.send(&[0]).unwrap();
+        } else {
+            parker.unpark();
+        }
+        until(|| released.load(SeqCst) == round);
+    }
+    home(threads);
+}
+
+#[test]
+fn parkers_that_share_a_slow_path_wake_their_own_threads() {
+    let (driver, _sources) = events::new();
+    let slow = Arc::new(driver.or(Condvar::new()));
+    let parkers: Vec<_> = (0..3).map(|_| Parker::with_wait(slow.clone()).with_spin(Spin::off())).collect();
+    let unparkers: Vec<_> = parkers.iter().map(Parker::unparker).collect();
+    let (sender, woken) = mpsc::channel();
+    let threads: Vec<_> = (0..3)
+        .zip(parkers)
+        .map(|(number, parker)| {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for _ in 0..100 {
+                    parker.park();
+                    sender.send(number).unwrap();
+                }
+            })
+        })
+        .collect();
+    for round in 0..300 {
+        unparkers[round % 3].unpark();
+        assert_eq!(woken.recv().unwrap(), round % 3);
+    }
+    home(threads);
+}
