@@ -28,9 +28,9 @@ mutant "a wake does not end the wait in the event loop" driver/mod.rs 's/if role
 mutant "a wake does not reach the bed" driver/mod.rs 's/self.own.unpark();//'
 mutant "a wake does not reach the beds of a shared slow path" driver/mod.rs \
     's/role.beds(number).into_iter().for_each(|bed| bed.unpark());//'
-mutant "a shared slow path wakes one of its threads" driver/mod.rs 's/if sleeper.may_be_shared() {/if false {/;s/if key.may_be_shared() {/if false {/'
+mutant "a shared slow path wakes one of its threads" driver/mod.rs 's/if !sleeper.key().contains(self) {/if false {/;s/if !key.contains(self) {/if false {/'
 mutant "interrupt does nothing" driver/mod.rs '/pub fn interrupt/,/^    }/s/if polls {/if false {/'
 mutant "polls although the token has come" driver/mod.rs \
     's/if !sleeper.still_parked() || has_passed(sleeper.deadline()) {/if false {/'
 mutant "the event loop does not know the deadline" driver/mod.rs 's/event_loop.wait(sleeper.deadline());/event_loop.wait(None);/'
-mutant "a token that comes while it delivers is not seen" wait/mod.rs 's/self.left.set((!parked).then_some(true));/self.left.set(None);/'
+mutant "a token that comes while it delivers is not seen" wait/mod.rs 's/if parked { Left::Not } else { Left::WithToken }/Left::Not/'
