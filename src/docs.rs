@@ -5,7 +5,7 @@
 pub mod protocol {}
 
 /// The protocol of the idle set.
-#[doc = include_str!("../docs/idle.md")]
+#[doc = include_str!("../docs/idle_protocol.md")]
 pub mod idle {}
 
 /// When a parker spins.

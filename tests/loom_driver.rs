@@ -19,7 +19,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread::{self, JoinHandle};
 use slow::Slow;
 use std::io::Write;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,7 @@ type Target = Box<dyn Fn() + Send>;
 impl Events {
     fn panic_once(&mut self, place: &str) {
         if self.sources.panics_in == Some(place) && self.sources.fired[2].swap(0, Relaxed) == 1 {
-            panic!("{place}");
+            resume_unwind(Box::new(())); // without a message: these are no failures
         }
     }
 }

@@ -5,45 +5,62 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release --features loom,futex,parking_lot --test loom_idle
 //! ```
 //!
-//! Each model runs with one word for all workers, and with one word for each; in the second case, an announcement relies on any
-//! search, as it may, so that models with few preemptions reach what comes after. A worker that sleeps while work waits is a
+//! Each model runs with one row of places for all workers, and with one row for each. A worker that sleeps while work waits is a
 //! deadlock here. The queues are Relaxed, so that only the set can make work visible. `tests/weaken.sh` shows that the
 //! models can fail. `tests/loom.rs` lists the limits of loom.
 
-#[path = "models/slow.rs"]
-mod slow;
-
-use atomic_parker::idle::{Idle, Next, Worker};
-use atomic_parker::model::{advance_clock, set_any_search_is_enough, set_word_bits};
-use atomic_parker::wait::{Condvar, Futex, ParkingLot};
+use atomic_parker::idle::model::{assert_at_rest, set_places_in_row};
+use atomic_parker::idle::{Announced, Idle, Next, Worker};
+use atomic_parker::model::advance_clock;
+use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
 use atomic_parker::{Parker, Spin};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread::{self, JoinHandle};
-use slow::Slow;
 use std::io::Write;
 use std::mem::forget; // The drop of a worker takes a lock, which only adds interleavings.
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+trait Slow: Wait + Send + Sync + 'static {
+    fn new() -> Self;
+}
+
+impl Slow for Condvar {
+    fn new() -> Self {
+        Condvar::new()
+    }
+}
+
+impl Slow for Futex {
+    fn new() -> Self {
+        Futex::new()
+    }
+}
+
+impl Slow for ParkingLot {
+    fn new() -> Self {
+        ParkingLot
+    }
+}
+
 /// Runs a model over all interleavings with at most `preemptions`.
 fn explore(name: &str, preemptions: usize, model: fn()) {
-    for (bits, any) in [(1, false), (3, true)] {
+    for places in [1, 3] {
         let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let counter = interleavings.clone();
         let mut builder = loom::model::Builder::new();
         // `LOOM_MAX_PREEMPTIONS` can only lower it.
         let bound = builder.preemption_bound.map_or(preemptions, |bound| bound.min(preemptions));
         builder.preemption_bound = Some(bound);
-        set_word_bits(bits);
-        set_any_search_is_enough(any);
+        set_places_in_row(places);
         builder.check(move || {
             counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             model();
         });
         let count = interleavings.load(std::sync::atomic::Ordering::Relaxed);
         // The test harness would capture a `println!`.
-        let line = format!("model {name}, words of {bits}: {count} interleavings (preemptions<={bound})\n");
+        let line = format!("model {name}, rows of {places}: {count} interleavings (preemptions<={bound})\n");
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
 }
@@ -87,7 +104,7 @@ check! {
 }
 
 fn set<W: Slow>(workers: usize) -> (Idle<W>, Vec<Worker<W>>) {
-    Idle::with_parkers((0..workers).map(|_| Parker::with_wait(W::default()).with_spin(Spin::off())))
+    Idle::with_parkers((0..workers).map(|_| Parker::with_wait(W::new()).with_spin(Spin::off())))
 }
 
 /// One flag for each task. It orders nothing.
@@ -164,14 +181,14 @@ fn caller<W: Slow>(idle: &Idle<W>, queue: &Queue, task: usize) -> JoinHandle<boo
     let (idle, queue) = (idle.clone(), queue.clone());
     thread::spawn(move || {
         queue.push(task);
-        idle.wake_one()
+        idle.wake_one().woke()
     })
 }
 
 /// After the last worker, no worker and no search is counted.
 fn join<W: Slow>(idle: &Idle<W>, threads: Vec<JoinHandle<()>>) {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    idle.assert_at_rest();
+    assert_at_rest(idle);
 }
 
 fn one_task<W: Slow>() {
@@ -367,7 +384,7 @@ impl<W: Slow> Pool<W> {
     }
 
     fn announce(self: &Arc<Self>) {
-        if !self.idle.wake_one() {
+        if !self.idle.wake_one().woke() {
             let spare = self.spare.lock().unwrap().take();
             spare.into_iter().for_each(|worker| self.start(worker));
         }
@@ -399,7 +416,7 @@ fn grows<W: Slow>(pinned: Option<Queue>) {
     let next = || pool.threads.lock().unwrap().pop();
     std::iter::from_fn(next).for_each(|thread| thread.join().unwrap());
     assert!(!pool.shared.is_left(), "a task waits, and the pool has not grown");
-    pool.idle.assert_at_rest();
+    assert_at_rest(&pool.idle);
     pool.spare.lock().unwrap().take().into_iter().for_each(forget);
 }
 
@@ -469,7 +486,7 @@ fn deadline_of_the_only_worker<W: Slow>() {
     advance_clock(); // perhaps between the claim of the worker and its unpark
     let (woken, next) = (caller.join().unwrap(), thread.join().unwrap());
     assert!(next == Next::Work(0) || !woken);
-    idle.assert_at_rest();
+    assert_at_rest(&idle);
 }
 
 /// Another thread sets a deadline for a worker that sleeps without one.
@@ -558,7 +575,7 @@ fn close_against_push<W: Slow>() {
     });
     queue.push(0);
     idle.close();
-    assert!(!idle.wake_one());
+    assert_eq!(idle.wake_one(), Announced::Closed);
     thread.join().unwrap();
 }
 

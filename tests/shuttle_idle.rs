@@ -73,8 +73,8 @@ fn groups<W: Wait + Send + Sync + 'static>(new: fn() -> W) {
         for _ in 0..tasks {
             queue.lock().unwrap().push(barrier.clone());
             match announcement {
-                0 => drop(idle.wake_one()),
-                1 => drop(idle.wake_worker(thread_rng().gen_range(0..WORKERS))),
+                0 => _ = idle.wake_one(),
+                1 => _ = idle.wake_worker(thread_rng().gen_range(0..WORKERS)),
                 _ => {}
             }
         }

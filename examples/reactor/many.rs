@@ -135,7 +135,7 @@ impl Shared {
     fn schedule(&self, task: Runnable) {
         // In this order, so that a worker that is about to sleep sees either the task or the wake-up.
         self.tasks.push(task);
-        let woke = self.idle.wake_one();
+        let woke = self.idle.wake_one().woke();
         self.pushes.fetch_add(1, Relaxed);
         self.pushes_that_woke.fetch_add(woke.into(), Relaxed);
         // Read by a read-modify-write, as `end` sets it: if this one comes first, that one sees the task.

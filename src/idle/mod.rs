@@ -1,207 +1,36 @@
-//! The idle set of an executor: puts workers to sleep, and decides which one to wake when work is announced.
-//!
-//! ```
-//! use atomic_parker::idle::Idle;
-//! use std::sync::{Arc, Mutex};
-//! use std::thread;
-//!
-//! let queue = Arc::new(Mutex::new(Vec::<Box<dyn FnOnce() + Send>>::new()));
-//! let (idle, workers) = Idle::new(4);
-//! let mut threads = Vec::new();
-//! for worker in workers {
-//!     let queue = queue.clone();
-//!     threads.push(thread::spawn(move || {
-//!         while let Some(task) = worker.next(|| queue.lock().unwrap().pop()) {
-//!             task();
-//!         }
-//!     }));
-//! }
-//!
-//! queue.lock().unwrap().push(Box::new(|| println!("a task"))); // first make the work visible,
-//! idle.wake_one(); // then say so
-//!
-//! idle.close(); // `next` returns `None` once there is nothing left to find
-//! for thread in threads {
-//!     thread.join().unwrap();
-//! }
-//! ```
-//!
-//! # The guarantee
-//!
-//! **No worker sleeps while work waits.** Precisely: some work is made visible, and then [`wake_one`](Idle::wake_one)
-//! is called. From the return of that call until a worker takes the work, if a worker sleeps, another one is on its way
-//! to a call of `find` that will see the work, and wakes the next one if there may be more; or another call is about to
-//! wake one. So tasks that wait for each other never hang if there are as many workers as tasks, even if other workers
-//! fall asleep, time out, panic in `find`, or are dropped.
-//!
-//! **Few workers wake for nothing.** A task that comes alone wakes one worker; it may wake another one if the first was just
-//! falling asleep, or if its deadline passes at that moment. While a woken worker searches, that is, in its first `find` after the
-//! wake, further `wake_one`s wake no worker: when it has found work, it wakes the next one. A worker that was woken and has not
-//! started yet was woken for other work, so further `wake_one`s wake further workers, up to a limit. Each such chain of wakes ends
-//! with a worker that finds nothing.
-//!
-//! Wakes are not fair: the worker with the highest index may sleep for ever, and that is intended.
-//!
-//! [`docs::idle`](crate::docs::idle) has the protocol and its proof.
-//!
-//! # What `find` must do
-//!
-//! - Look at *every* queue that work can come from, and try again if a queue asks for it, as `crossbeam-deque` does
-//!   with `Steal::Retry`. If `find` skips a queue, work in it can wait while workers sleep.
-//! - Announce the work that it moves or creates. If it moves a batch from a shared queue into the worker's own queue,
-//!   it calls [`wake`](Idle::wake) for the rest of the batch, after the rest is visible and before it returns. The events
-//!   of a poll and the timers that are due are new work: it announces all of them, also the one that it returns.
-//! - Return soon, and run no task: the caller runs it after `next` has returned it. During this call, `wake_one` may wake no
-//!   other worker, as it relies on this one.
-//!
-//! `find` may return work that is not announced yet. It may panic: the panic reaches the caller, and a wake that was
-//! meant for this worker goes to another one, if one sleeps.
-//!
-//! # Every piece of work is announced
-//!
-//! Call [`wake_one`](Idle::wake_one) or [`wake`](Idle::wake) for shared work, and [`wake_worker`](Idle::wake_worker)
-//! for work that only one particular worker can do. Any thread may call them, also within `find`. Work that is not
-//! announced waits until a worker looks for another reason. If a worker that was woken for work A takes work B, and B is not
-//! announced, then A may wait as long.
-//!
-//! A task's [`Waker`](std::task::Waker) must announce too: it pushes the task into a queue, and then calls
-//! [`wake_one`](Idle::wake_one). With `async-task`, that is the `schedule` function; see `examples/executor`.
-//!
-//! # How to grow a pool
-//!
-//! The number of workers at the start is the most that a pool can grow to. A [`Worker`] needs no thread until its first
-//! `next`. A pool that can grow starts a thread, with a [`Worker`] that has no thread yet or one from [`enter`](Idle::enter), in
-//! two cases:
-//!
-//! - Work was pushed, and [`wake_one`](Idle::wake_one) returned false. Also if a worker is searching, as that one may take
-//!   other work.
-//! - `next` has returned work, there is more in the shared queues, and a `wake_one` for that returns false. This worker may have
-//!   been woken for it, and if no other one sleeps, nobody else knows of it.
-//!
-//! ```
-//! use atomic_parker::idle::Idle;
-//! use std::sync::{Arc, Barrier, Mutex};
-//! use std::thread;
-//!
-//! struct Pool {
-//!     idle: Idle,
-//!     queue: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
-//! }
-//!
-//! /// Wakes a worker, or starts one.
-//! fn announce(pool: &Arc<Pool>) {
-//!     if pool.idle.wake_one() {
-//!         return;
-//!     }
-//!     if let Some(worker) = pool.idle.enter() {
-//!         let pool = pool.clone();
-//!         thread::spawn(move || {
-//!             while let Some(task) = worker.next(|| pool.queue.lock().unwrap().pop()) {
-//!                 if !pool.queue.lock().unwrap().is_empty() {
-//!                     announce(&pool);
-//!                 }
-//!                 task();
-//!             }
-//!         });
-//!     }
-//! }
-//!
-//! let (idle, workers) = Idle::new(2);
-//! drop(workers); // all places are free
-//! let pool = Arc::new(Pool { idle, queue: Mutex::default() });
-//! let barrier = Arc::new(Barrier::new(3)); // two tasks that wait for each other, and this thread
-//! for _ in 0..2 {
-//!     let barrier = barrier.clone();
-//!     pool.queue.lock().unwrap().push(Box::new(move || _ = barrier.wait()));
-//!     announce(&pool);
-//! }
-//! barrier.wait();
-//! pool.idle.close();
-//! ```
-//!
-//! To end a worker that was idle for long, use [`next_timeout`](Worker::next_timeout), and drop the worker: its place is then
-//! free for `enter`. After that, the thread must look at the queues once more, and call `enter` again if there is work: before
-//! the drop, a pusher could neither wake this worker nor enter its place. The same holds for a thread that ends by a panic.
-//!
-//! # How to pin a task to a worker
-//!
-//! Put the task where only that worker looks, and call [`wake_worker`](Idle::wake_worker) with its
-//! [`index`](Worker::index). An `unpark` of its parker is not enough: if the worker was woken for shared work and finds
-//! its pinned task first, the wake for the shared work must go on to another worker. `wake_worker` sees to that.
-//!
-//! # How to build a `join`
-//!
-//! A task that waits for a second task runs other tasks meanwhile, with [`wait_for`](Worker::wait_for). The thread that
-//! completes the second task sets a latch, and then calls [`wake_worker`](Idle::wake_worker) for the waiting worker. It
-//! must read that worker's index *before* it sets the latch, as the memory of the waiting task may be freed right
-//! after.
-//!
-//! ```
-//! use atomic_parker::idle::{Idle, Worker};
-//! use std::sync::atomic::{AtomicBool, Ordering};
-//!
-//! enum Found<T> {
-//!     Done,
-//!     Task(T),
-//! }
-//!
-//! /// Runs tasks until the latch is set.
-//! fn wait_until_set(worker: &Worker, latch: &AtomicBool, find_task: impl Fn() -> Option<fn()>) {
-//!     let find = || match latch.load(Ordering::Acquire) {
-//!         true => Some(Found::Done),
-//!         false => find_task().map(Found::Task),
-//!     };
-//!     while let Found::Task(task) = worker.wait_for(find) {
-//!         task();
-//!     }
-//! }
-//!
-//! let (_idle, workers) = Idle::new(1);
-//! wait_until_set(&workers[0], &AtomicBool::new(true), || None);
-//! ```
-//!
-//! The `find` of a `wait_for` must look at *all* shared queues too. Otherwise a wake for shared work could go to a
-//! worker that does not find it.
-//!
-//! # How to drive timers and I/O
-//!
-//! One idle worker at a time is the *driver*: it sleeps until the next timer, or in the event loop. The others sleep in
-//! their parkers; if all slept until the same timer, all would wake for it. `wake_one` wakes the sleeping worker with
-//! the lowest index, so the worker with the highest index is woken last and is a good driver. The `deadline` closure
-//! that the driver passes to [`next_deadline`](Worker::next_deadline) returns the time of the next timer; that of the
-//! other workers returns `None`.
-//!
-//! A driver that is woken for a task gives up its role and wakes another sleeping worker before it runs the task; that
-//! worker finds no work, and takes the role. Otherwise timers and I/O would wait for as long as the task runs. This
-//! hand-over costs processor time if there is a single busy client. A thread that adds an earlier timer makes it
-//! visible, and then calls [`wake_worker`](Idle::wake_worker) for the driver, whose `deadline` is called again before
-//! it sleeps again. `examples/reactor` is an executor with such a driver; there, the role is part of a slow path of its own.
-//!
-//! # Closing
-//!
-//! Call [`close`](Idle::close) when no running task can make more work: when a count of unfinished tasks is zero, for
-//! example. Workers still find the work that was visible before it. Later, `wake_one` does nothing; `wake` and `wake_worker` wake
-//! workers in `wait_for`. An
-//! executor that ends while tasks still run drops what is left in its queues after its threads have ended, as
-//! `examples/executor` does.
-//!
-//! # Orderings
-//!
-//! Here, only the flag of `close`: Release when it is set, Acquire when it is read. A worker that reads it before its last
-//! look finds in that look what was visible before `close`.
+#![doc = include_str!("../../docs/idle.md")]
 
-mod word;
+mod announced;
+mod audit;
+mod builder;
+mod future;
+mod head;
+mod looking;
+mod metrics;
+#[cfg(all(loom, feature = "loom"))]
+#[doc(hidden)]
+pub mod model;
+mod roster;
 mod worker;
 
+pub use announced::Announced;
+pub use audit::Finding;
+pub use builder::Builder;
+pub use metrics::Metrics;
 pub use worker::{Next, Worker};
 
 use crate::pair::{Parker, Unparker};
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{lock, Mutex};
 use crate::wait::{self, Wait};
+use audit::Audit;
+use crossbeam_utils::CachePadded;
+use metrics::Counters;
+use roster::{Announcer, Claimed, Request, Roster};
 use std::fmt;
-use std::sync::Arc;
-use word::Word;
+use std::io;
+use std::panic::{catch_unwind, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// A handle to an idle set: announces work, and wakes a worker for it if one sleeps.
 ///
@@ -217,14 +46,15 @@ use word::Word;
 ///
 /// While no worker sleeps or searches, [`wake_one`](Idle::wake_one) and [`wake`](Idle::wake) are one `SeqCst` fence and
 /// one load. An announcement that wakes a worker calls [`Unparker::unpark`], which may make a system call, and on some
-/// slow paths takes a lock. Apart from that, announcements are lock-free. A signal handler may call them where it may
-/// call `unpark`. Besides the parkers, a set on 64-bit systems has one cache line of words for up to 384 workers, one bit for
-/// each further worker, and an [`Unparker`] for each.
+/// slow paths takes a lock. Apart from that, announcements are lock-free; so a signal handler may call them where it may
+/// call `unpark`, in a set without [`start`](Builder::start) and [`audit`](Builder::audit), on a thread that has announced
+/// before. Besides the parkers, a set on 64-bit systems has one cache line of words for up to 224 workers, two bits for
+/// each further worker, and an [`Unparker`] and two cache lines of counters for each.
 ///
 /// # Panics
 ///
-/// No method panics by itself, except [`new`](Idle::new) and [`with_parkers`](Idle::with_parkers) with more workers
-/// than the set can count. A panic of a user's [`Wait::wake`] reaches the caller, perhaps a worker that has just found work
+/// No method panics by itself, except [`new`](Idle::new), [`with_parkers`](Idle::with_parkers) and
+/// [`Builder::build`] with more workers than [`MAX_WORKERS`](Idle::MAX_WORKERS). A panic of a user's [`Wait::wake`] reaches the caller, perhaps a worker that has just found work
 /// and passes a wake on: that work is dropped, and the woken worker may sleep on.
 ///
 /// # Examples
@@ -234,15 +64,74 @@ pub struct Idle<W = wait::Condvar> {
     shared: Arc<Shared<W>>,
 }
 
+/// A handle that does not keep its set alive: for a slow path or a task that the set itself holds.
+///
+/// # Examples
+///
+/// ```
+/// let (idle, workers) = atomic_parker::idle::Idle::new(1);
+/// let weak = idle.downgrade();
+/// assert_eq!(weak.upgrade().unwrap().workers(), 1);
+/// drop((idle, workers));
+/// assert!(weak.upgrade().is_none());
+/// ```
+pub struct WeakIdle<W = wait::Condvar> {
+    shared: Weak<Shared<W>>,
+}
+
 struct Shared<W> {
-    word: Word,
-    closed: AtomicBool,
-    unparkers: Box<[Unparker<W>]>,
-    /// The places whose worker was dropped.
-    vacant: Mutex<Vec<(usize, Parker<W>)>>,
+    roster: Roster,
+    places: Box<[Place<W>]>,
+    /// The parkers of vacant places.
+    vacant: Mutex<Box<[Vacant<W>]>>,
+    growth: Option<Growth<W>>,
+    audit: Option<Audit>,
+}
+
+struct Place<W> {
+    unparker: Unparker<W>,
+    counters: CachePadded<Counters>,
+}
+
+struct Vacant<W> {
+    parker: Option<Parker<W>>,
+    /// The last start there has failed.
+    failed: bool,
+}
+
+type Start<W> = dyn Fn(Worker<W>) -> io::Result<()> + Send + Sync;
+
+/// How a set starts workers.
+struct Growth<W> {
+    /// Until the set is closed.
+    start: Mutex<Option<Arc<Start<W>>>>,
+    keep_alive: Option<Duration>,
+    // The drop of a worker calls these. There, the type of its slow path is not known to be one.
+    announce: fn(&Idle<W>),
+    act: fn(&Idle<W>, Option<Claimed>),
+}
+
+impl<W: Wait> Growth<W> {
+    fn new(start: Arc<Start<W>>) -> Self {
+        Self {
+            start: Mutex::new(Some(start)),
+            keep_alive: None,
+            announce: |idle| _ = idle.wake_one(),
+            act: |idle, claimed| _ = idle.act(claimed),
+        }
+    }
 }
 
 impl Idle {
+    /// The most workers that a set can count: 2^28 - 1 on 64-bit systems, 2^12 - 1 on 32-bit systems.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(atomic_parker::idle::Idle::MAX_WORKERS >= 4095);
+    /// ```
+    pub const MAX_WORKERS: usize = head::MAX_WORKERS;
+
     /// Creates a set of `workers` workers, on the default slow path and with the default [`Spin`](crate::Spin).
     ///
     /// # Examples
@@ -253,7 +142,17 @@ impl Idle {
     /// ```
     #[must_use]
     pub fn new(workers: usize) -> (Self, Vec<Worker>) {
-        Self::with_parkers((0..workers).map(|_| Parker::new()))
+        Self::builder(workers).build()
+    }
+
+    /// Begins a set of `workers` workers, or places for them, on the default slow path.
+    ///
+    /// # Examples
+    ///
+    /// See [`Builder`].
+    pub fn builder(workers: usize) -> Builder {
+        assert!(workers <= Self::MAX_WORKERS, "an idle set holds {} workers at most", Self::MAX_WORKERS);
+        Builder::with_parkers((0..workers).map(|_| Parker::new()))
     }
 }
 
@@ -264,7 +163,7 @@ impl<W> Idle<W> {
     ///
     /// # Panics
     ///
-    /// If there are more workers than the set can count: 2^28 - 1 on 64-bit systems, 2^12 - 1 on 32-bit systems.
+    /// If there are more workers than [`MAX_WORKERS`](Idle::MAX_WORKERS).
     ///
     /// # Examples
     ///
@@ -277,22 +176,29 @@ impl<W> Idle<W> {
     /// ```
     #[must_use]
     pub fn with_parkers(parkers: impl IntoIterator<Item = Parker<W>>) -> (Self, Vec<Worker<W>>) {
-        let parkers: Vec<_> = parkers.into_iter().collect();
-        assert!(parkers.len() <= word::MAX_WORKERS, "an idle set holds {} workers at most", word::MAX_WORKERS);
-        let shared = Arc::new(Shared {
-            word: Word::new(parkers.len(), bits()),
-            closed: AtomicBool::new(false),
-            unparkers: parkers.iter().map(Parker::unparker).collect(),
-            vacant: Mutex::new(Vec::new()),
-        });
-        let idle = Self { shared };
-        let workers = parkers.into_iter().enumerate();
-        let workers = workers.map(|(index, parker)| Worker::new(idle.clone(), index, parker)).collect();
+        Builder::with_parkers(parkers).build()
+    }
+
+    fn with_parts(parkers: Vec<Parker<W>>, growth: Option<Growth<W>>, audit: Option<Audit>) -> (Self, Vec<Worker<W>>) {
+        assert!(parkers.len() <= head::MAX_WORKERS, "an idle set holds {} workers at most", head::MAX_WORKERS);
+        let grows = growth.is_some();
+        let place = |parker: &Parker<W>| Place { unparker: parker.unparker(), counters: CachePadded::default() };
+        let places = parkers.iter().map(place).collect();
+        let (vacant, running): (Vec<_>, Vec<_>) =
+            parkers.into_iter().map(|parker| if grows { (Some(parker), None) } else { (None, Some(parker)) }).unzip();
+        let vacant = vacant.into_iter().map(|parker| Vacant { parker, failed: false }).collect();
+        let roster = Roster::new(running.len(), grows, audit.is_some());
+        let idle = Self { shared: Arc::new(Shared { roster, places, vacant: Mutex::new(vacant), growth, audit }) };
+        let running = running.into_iter().enumerate();
+        let workers = running.filter_map(|(index, parker)| Some(Worker::new(idle.clone(), index, parker?, false)));
+        let workers = workers.collect();
         (idle, workers)
     }
 
-    /// Returns a worker for the place of one that was dropped, the lowest index first; `None` if no place is free.
+    /// Returns a worker for a vacant place, such as that of a worker that was dropped, the lowest index first; `None` if no place
+    /// is vacant.
     ///
+    /// For threads that the caller starts. In a set with [`Builder::start`] it takes a place away from those that the set starts.
     /// Takes a lock for a moment.
     ///
     /// # Examples
@@ -306,9 +212,23 @@ impl<W> Idle<W> {
     #[must_use]
     pub fn enter(&self) -> Option<Worker<W>> {
         let mut vacant = lock(&self.shared.vacant);
-        let lowest = (0..vacant.len()).min_by_key(|&place| vacant[place].0)?;
-        let (index, parker) = vacant.swap_remove(lowest);
-        Some(Worker::new(self.clone(), index, parker))
+        let mut places = vacant.iter_mut().enumerate();
+        // A place whose parker is there may be claimed already, by a thread that starts a worker.
+        let (index, place) =
+            places.find(|(index, place)| place.parker.is_some() && self.shared.roster.enter(*index))?;
+        let parker = place.parker.take()?;
+        drop(vacant);
+        Some(Worker::new(self.clone(), index, parker, false))
+    }
+
+    /// Returns a handle that does not keep the set alive.
+    ///
+    /// # Examples
+    ///
+    /// See [`WeakIdle`].
+    #[must_use]
+    pub fn downgrade(&self) -> WeakIdle<W> {
+        WeakIdle { shared: Arc::downgrade(&self.shared) }
     }
 
     /// Returns whether the set is closed. Wait-free.
@@ -323,8 +243,7 @@ impl<W> Idle<W> {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        // Acquire: a worker that ends by it must see, in its last look, the work from before `close`.
-        self.shared.closed.load(Ordering::Acquire)
+        self.shared.roster.is_closed()
     }
 
     /// Returns how many workers sleep, or are about to, at this moment, for metrics. It orders nothing, and may be out
@@ -338,12 +257,11 @@ impl<W> Idle<W> {
     /// ```
     #[must_use]
     pub fn asleep(&self) -> usize {
-        self.shared.word.asleep()
+        self.shared.roster.asleep()
     }
 
-    /// Returns how many workers the set has at this moment, without the dropped ones, for metrics.
-    ///
-    /// Takes a lock for a moment.
+    /// Returns how many workers the set has at this moment, without vacant places, for metrics. It orders nothing, and may be out
+    /// of date.
     ///
     /// # Examples
     ///
@@ -354,77 +272,200 @@ impl<W> Idle<W> {
     /// ```
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.shared.unparkers.len() - lock(&self.shared.vacant).len()
+        self.shared.places.len() - self.shared.roster.vacant()
+    }
+
+    /// Returns what all workers together have done so far. It orders nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (idle, _workers) = atomic_parker::idle::Idle::new(2);
+    /// assert_eq!(idle.metrics().wake_count, 0);
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = Metrics::default();
+        self.shared.places.iter().for_each(|place| place.counters.add_to(&mut metrics));
+        metrics
+    }
+
+    /// Returns what the worker with this index has done so far, and the workers before it in its place. It orders nothing.
+    ///
+    /// All zeros for an index that is not in the set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (idle, _workers) = atomic_parker::idle::Idle::new(2);
+    /// assert_eq!(idle.worker_metrics(1).park_count, 0);
+    /// ```
+    #[must_use]
+    pub fn worker_metrics(&self, index: usize) -> Metrics {
+        let mut metrics = Metrics::default();
+        self.shared.places.get(index).into_iter().for_each(|place| place.counters.add_to(&mut metrics));
+        metrics
+    }
+
+    /// A number that tells sets apart.
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.shared) as usize
+    }
+
+    /// The worker that announces from within its own look, if its last look did so too.
+    fn announcer(&self) -> Option<Announcer> {
+        looking::announcer(self.address())
+    }
+
+    fn has_no_worker(&self) -> bool {
+        self.shared.growth.is_none() && self.workers() == 0
     }
 }
 
 impl<W: Wait> Idle<W> {
-    /// Announces one piece of shared work, which must be visible by now; returns whether a sleeping worker was woken.
+    /// Announces one piece of shared work, which must be visible by now; returns what that has done.
     ///
-    /// It wakes the sleeping worker with the lowest index, so that few workers get most of the work. A worker in its last `find`
-    /// before it sleeps counts as asleep. It returns false if
-    ///
-    /// - no worker sleeps, or each is about to be woken; or
-    /// - a woken worker is in its first `find`: that one takes the work, or wakes another one; or
-    /// - some workers are active, and at least three more than those are woken already: one of them takes the work, or wakes
-    ///   another one. A place whose worker has not called `next` yet, or was dropped, counts as active; or
-    /// - the set is [closed](Idle::close).
+    /// If no search goes on, it wakes the sleeping worker with the lowest index, so that few workers get most of the work, or
+    /// starts one in a vacant place of a set that [grows](Builder::start). A worker in its last `find` before it sleeps counts as
+    /// asleep. While a woken worker has not finished its `find`, it wakes no other: that one does, if it finds
+    /// work. For work that is worth several workers at once, see [`wake`](Idle::wake).
     ///
     /// One `SeqCst` fence and one load while no worker sleeps or searches, for any number of workers. No system call
-    /// unless it wakes a worker.
+    /// unless it wakes or starts a worker.
     ///
     /// # Examples
     ///
     /// ```
-    /// let (idle, _workers) = atomic_parker::idle::Idle::new(4);
+    /// use atomic_parker::idle::{Announced, Idle};
+    ///
+    /// let (idle, _workers) = Idle::new(4);
     /// // The workers are busy: none of them has gone to sleep yet.
-    /// assert!(!idle.wake_one());
+    /// assert_eq!(idle.wake_one(), Announced::NoneAsleep);
     /// ```
     #[inline]
-    pub fn wake_one(&self) -> bool {
-        !self.shared.word.nobody_idle() && self.search()
+    pub fn wake_one(&self) -> Announced {
+        if self.shared.roster.is_quiet() {
+            return Announced::NoneAsleep;
+        }
+        self.announce()
     }
 
     #[cold]
-    fn search(&self) -> bool {
-        !self.is_closed() && self.unpark(self.shared.word.request())
+    fn announce(&self) -> Announced {
+        self.audit_announcement();
+        if self.is_closed() {
+            self.shared.audit.iter().for_each(|audit| audit.report(&Finding::AfterClose));
+            return Announced::Closed;
+        }
+        self.answer(self.shared.roster.announce(self.announcer()))
     }
 
-    /// Unparks the worker that was claimed; returns whether there is one.
-    fn unpark(&self, claimed: Option<usize>) -> bool {
-        claimed.map(|index| self.shared.unparkers[index].unpark()).is_some()
+    fn audit_announcement(&self) {
+        let Some(audit) = &self.shared.audit else { return };
+        audit.announced();
+        if self.has_no_worker() && !self.is_closed() {
+            audit.report(&Finding::NoWorkers);
+        }
     }
 
-    /// Announces work that only the worker with this index can do; returns whether it woke that worker.
+    fn answer(&self, request: Request) -> Announced {
+        match request {
+            Request::Claimed(claimed) => self.act(Some(claimed)),
+            Request::Searching => Announced::Searching,
+            Request::NoneAsleep => Announced::NoneAsleep,
+        }
+    }
+
+    /// Unparks or starts the worker that was claimed.
+    fn act(&self, claimed: Option<Claimed>) -> Announced {
+        match claimed {
+            None => Announced::NoneAsleep,
+            Some(Claimed::Sleeper(index)) => {
+                let place = &self.shared.places[index];
+                place.counters.wakes.count();
+                place.unparker.unpark();
+                Announced::Woke
+            }
+            Some(Claimed::Vacant(index)) => self.start(index),
+        }
+    }
+
+    /// Starts a worker in a vacant place that was claimed.
+    #[cold]
+    fn start(&self, index: usize) -> Announced {
+        let start = self.shared.growth.as_ref().and_then(|growth| lock(&growth.start).clone());
+        let Some(parker) = self.shared.take_vacant(index) else { return Announced::StartFailed };
+        let worker = Worker::new(self.clone(), index, parker, true);
+        let Some(start) = start else {
+            drop(worker); // its search goes on
+            return Announced::Closed;
+        };
+        let counters = &self.shared.places[index].counters;
+        counters.wakes.count();
+        counters.starts.count();
+        let started = catch_unwind(AssertUnwindSafe(|| start(worker)));
+        let failed = lock(&self.shared.vacant)[index].failed;
+        if matches!(started, Ok(Ok(()))) && !failed {
+            Announced::Started
+        } else {
+            Announced::StartFailed
+        }
+    }
+
+    /// Announces work that only the worker with this index can do.
     ///
-    /// The work, a pinned task or a latch, must be visible by now. A busy worker sees it in its next `find`. If the
+    /// The work, a pinned task or a latch, must be visible by now. [`Announced::Woke`] says that it woke this very
+    /// worker. A busy worker sees the work in its next `find`. If the
     /// worker was woken for shared work and finds this work first, the wake for the shared work goes on to another
-    /// worker. Therefore a call that finds the worker awake may wake a different one. An index that is not in the set
-    /// does nothing. The call also works after [`close`](Idle::close), for workers in [`wait_for`](Worker::wait_for).
+    /// worker. Therefore a call that finds the worker awake may wake a different one. It starts the worker of a vacant place in a
+    /// set that [grows](Builder::start). The call also works after [`close`](Idle::close), for workers in
+    /// [`wait_for`](Worker::wait_for).
     ///
     /// # Examples
     ///
     /// ```
-    /// let (idle, workers) = atomic_parker::idle::Idle::new(4);
-    /// assert!(!idle.wake_worker(workers[2].index())); // it does not sleep
-    /// assert!(!idle.wake_worker(1000)); // there is none
+    /// use atomic_parker::idle::{Announced, Idle};
+    ///
+    /// let (idle, workers) = Idle::new(4);
+    /// assert_eq!(idle.wake_worker(workers[2].index()), Announced::Awake);
+    /// assert_eq!(idle.wake_worker(1000), Announced::NoSuchWorker);
     /// ```
-    pub fn wake_worker(&self, index: usize) -> bool {
-        if index >= self.shared.unparkers.len() || self.shared.word.nobody_idle() {
-            return false;
+    pub fn wake_worker(&self, index: usize) -> Announced {
+        if index >= self.shared.places.len() {
+            if let Some(audit) = &self.shared.audit {
+                audit.report(&Finding::NoSuchWorker { index });
+            }
+            return Announced::NoSuchWorker;
         }
-        let (claimed, other) = self.shared.word.claim(index);
-        self.unpark(claimed.then_some(index).or(other));
-        claimed
+        if self.shared.roster.is_quiet() {
+            return Announced::Awake;
+        }
+        self.announce_to(index)
     }
 
-    /// Announces `work` pieces of shared work, which must be visible by now; returns how many workers it woke.
+    #[cold]
+    fn announce_to(&self, index: usize) -> Announced {
+        if let Some(audit) = &self.shared.audit {
+            audit.announced();
+        }
+        let (claimed, request) = self.shared.roster.claim(index, self.announcer());
+        let answer = self.answer(request);
+        if claimed {
+            answer
+        } else {
+            Announced::Awake
+        }
+    }
+
+    /// Announces `work` pieces of shared work, which must be visible by now; returns how many workers it woke or started.
     ///
-    /// It wakes up to `work` sleeping workers itself, the lowest indices first. If the work is worth several workers,
-    /// that is faster than [`wake_one`](Idle::wake_one) for each piece, which wakes no worker while one searches. Use it
-    /// for a batch, the events of a poll, or the timers that are due. Before `close`, `wake(1)` is `wake_one`. Zero does nothing. A
-    /// worker that sleeps again meanwhile may be woken twice, and is counted twice then. After [`close`](Idle::close) it still
-    /// wakes workers in [`wait_for`](Worker::wait_for), as a `find` may move a batch then.
+    /// It wakes up to `work` sleeping workers itself, the lowest indices first, also while others search. Use it for tasks that
+    /// wait for each other, and for a batch that is worth several workers: the rest of what `find` moved, or the timers that are
+    /// due. For many short tasks, [`wake_one`](Idle::wake_one) for each wakes fewer workers.
+    ///
+    /// `wake(1)` is `wake_one`, and zero does nothing. A worker that sleeps again meanwhile may be woken twice, and is counted
+    /// twice then. With more than one piece, it also works after [`close`](Idle::close), as a `find` may move a batch then: it
+    /// wakes workers in [`wait_for`](Worker::wait_for).
     ///
     /// # Examples
     ///
@@ -433,13 +474,18 @@ impl<W: Wait> Idle<W> {
     /// assert_eq!(idle.wake(3), 0); // no worker sleeps
     /// ```
     pub fn wake(&self, work: usize) -> usize {
-        let wakes = || !self.shared.word.nobody_idle();
         if work <= 1 {
-            return usize::from(work == 1 && wakes() && self.unpark(self.shared.word.request()));
+            return usize::from(work == 1 && self.wake_one().woke());
         }
+        if self.shared.roster.is_quiet() {
+            return 0;
+        }
+        self.audit_announcement();
         // At most one wake for each worker: a worker that sleeps again meanwhile could be woken twice.
-        (0..work.min(self.shared.unparkers.len()))
-            .take_while(|_| wakes() && self.unpark(self.shared.word.request_more()))
+        (0..work.min(self.shared.places.len()))
+            .take_while(|_| {
+                self.shared.roster.head().idle() > 0 && self.act(self.shared.roster.add_search(self.announcer())).woke()
+            })
             .count()
     }
 
@@ -448,19 +494,6 @@ impl<W: Wait> Idle<W> {
     /// Workers still find work that was visible before this call. Call it when no running task can make more work, as
     /// `wake_one` does nothing from now on, and when no task waits for one that has not started: a worker that finds nothing
     /// ends, also if another one is just moving a batch. Workers in [`wait_for`](Worker::wait_for) look again, and sleep.
-    ///
-    /// A push after the workers have ended must be told that nobody comes for it, for example by a queue that is taken away:
-    ///
-    /// ```
-    /// # use std::sync::Mutex;
-    /// # let (idle, workers) = atomic_parker::idle::Idle::new(1);
-    /// let queue = Mutex::new(Some(vec!["a task"]));
-    /// idle.close();
-    /// while let Some(_task) = workers[0].next(|| queue.lock().unwrap().as_mut()?.pop()) {}
-    /// drop(queue.lock().unwrap().take()); // after the threads of the workers have been joined
-    /// let pushed = queue.lock().unwrap().as_mut().map(|tasks| tasks.push("a late task"));
-    /// assert_eq!(pushed, None); // so the caller cancels it
-    /// ```
     ///
     /// What came before this call is visible to the last `find` of each worker. It calls [`Unparker::unpark`] for each sleeper.
     ///
@@ -471,31 +504,57 @@ impl<W: Wait> Idle<W> {
     /// idle.close();
     /// assert_eq!(workers[0].next(|| None::<u32>), None);
     /// ```
+    ///
+    /// A push after it:
+    ///
+    /// ```
+    /// use atomic_parker::idle::{Announced, Idle};
+    /// use std::sync::Mutex;
+    ///
+    /// fn push<T>(queue: &Mutex<Vec<T>>, idle: &Idle, task: T) {
+    ///     queue.lock().unwrap().push(task);
+    ///     if idle.wake_one() == Announced::Closed {
+    ///         let left = std::mem::take(&mut *queue.lock().unwrap());
+    ///         drop(left); // outside of the lock: the drop of a task may push another one
+    ///     }
+    /// }
+    ///
+    /// let (idle, _workers) = Idle::new(1);
+    /// idle.close();
+    /// push(&Mutex::default(), &idle, "too late");
+    /// ```
     pub fn close(&self) {
-        // Release: see `is_closed`.
-        self.shared.closed.store(true, Ordering::Release);
-        if !self.shared.word.nobody_idle() {
-            self.shared.word.claim_all(|index| {
-                self.unpark(Some(index));
-            });
+        self.shared.roster.close();
+        let start = self.shared.growth.as_ref().and_then(|growth| lock(&growth.start).take());
+        drop(start); // not under the lock
+        for index in 0..self.shared.places.len() {
+            if self.shared.roster.is_asleep(index) {
+                let (_, request) = self.shared.roster.claim(index, None);
+                self.answer(request);
+            }
         }
     }
 }
 
-#[cfg(all(loom, feature = "loom"))]
-impl<W> Idle<W> {
-    /// For models whose workers have all ended.
-    #[doc(hidden)]
-    pub fn assert_at_rest(&self) {
-        assert!(self.shared.word.is_at_rest(), "a worker or a search is still counted");
+impl<W> Shared<W> {
+    /// The parker of a vacant place, which belongs to the caller from now on.
+    fn take_vacant(&self, index: usize) -> Option<Parker<W>> {
+        let mut vacant = lock(&self.vacant);
+        vacant[index].failed = false;
+        vacant[index].parker.take()
     }
 }
 
-fn bits() -> usize {
-    #[cfg(all(loom, feature = "loom"))]
-    return crate::sync::word_bits();
-    #[cfg(not(all(loom, feature = "loom")))]
-    return word::BITS;
+impl<W> WeakIdle<W> {
+    /// Returns a handle to the set, if it still exists: as long as there is an [`Idle`] or a [`Worker`] of it.
+    ///
+    /// # Examples
+    ///
+    /// See [`WeakIdle`].
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Idle<W>> {
+        self.shared.upgrade().map(|shared| Idle { shared })
+    }
 }
 
 impl<W> Clone for Idle<W> {
@@ -504,12 +563,24 @@ impl<W> Clone for Idle<W> {
     }
 }
 
-impl<W> fmt::Debug for Idle<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Idle")
-            .field("workers", &self.workers())
-            .field("asleep", &self.asleep())
-            .field("closed", &self.is_closed())
-            .finish()
+impl<W> Clone for WeakIdle<W> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
     }
 }
+
+impl<W> fmt::Debug for Idle<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idle").field("workers", &self.workers()).field("roster", &self.shared.roster).finish()
+    }
+}
+
+impl<W> fmt::Debug for WeakIdle<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakIdle { .. }")
+    }
+}
+
+// A panic leaves the set consistent.
+impl<W: RefUnwindSafe> UnwindSafe for Idle<W> {}
+impl<W: RefUnwindSafe> RefUnwindSafe for Idle<W> {}

@@ -1,11 +1,13 @@
-//! A worker of the idle set: looks, signs the word, looks once more, and sleeps.
+//! A worker of the idle set: looks, signs, looks once more, and sleeps.
 
-use super::word::Word;
-use super::Idle;
-use crate::pair::Parker;
+use super::head::Debt;
+use super::metrics::Counters;
+use super::roster::{Announcer, Claimed, Roster};
+use super::{looking, Finding, Idle};
+use crate::pair::{Parker, Unparker};
 use crate::sync::{deadline_after, has_passed, lock, model_unwinds};
 use crate::wait::{self, Wait};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 /// assert_eq!(workers[0].next_timeout(Duration::ZERO, || Some(1)), Next::Work(1));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "the work that was found would be lost"]
 pub enum Next<T> {
     /// `find` found this.
     Work(T),
@@ -34,7 +37,8 @@ pub enum Next<T> {
 /// A worker of an [`Idle`] set: finds work, and sleeps while there is none.
 ///
 /// It belongs to one thread at a time, and owns its parker. A worker that is dropped leaves the set: no wake is sent to
-/// it any more, and its place is free for [`Idle::enter`]. The drop takes a lock for a moment.
+/// it any more, and its place is vacant: for [`Idle::enter`], or for a new worker in a set that [grows](super::Builder::start). The
+/// drop takes a lock for a moment.
 ///
 /// # Memory ordering
 ///
@@ -56,14 +60,44 @@ pub enum Next<T> {
 pub struct Worker<W = wait::Condvar> {
     idle: Idle<W>,
     index: usize,
-    /// `None` only while it is dropped.
-    parker: Option<Parker<W>>,
+    /// `None` once the place was given up.
+    parker: RefCell<Option<Parker<W>>>,
+    standing: Cell<Standing>,
+    /// Whether a first look that finds work is all that `next` does: the worker is active, and nothing watches its looks.
+    quick: Cell<bool>,
     looking: Cell<bool>,
+    /// How many looks in a row have announced, and found nothing.
+    announced: Cell<u8>,
+    /// Whether the sleep was ended for an audit.
+    audits: Cell<bool>,
+}
+
+/// What the roster says of a worker. It is not active outside of a call only if it has not run yet, or is spent.
+#[derive(Clone, Copy, PartialEq)]
+enum Standing {
+    Active,
+    /// Its bit is set, or it was claimed since.
+    Signed,
+    /// It has a search, and has taken this debt.
+    Searching(Debt),
+    /// It has given up its place.
+    Spent,
 }
 
 impl<W> Worker<W> {
-    pub(super) fn new(idle: Idle<W>, index: usize, parker: Parker<W>) -> Self {
-        Self { idle, index, parker: Some(parker), looking: Cell::new(false) }
+    /// `started`: the place was claimed, so the worker begins with a search.
+    pub(super) fn new(idle: Idle<W>, index: usize, parker: Parker<W>, started: bool) -> Self {
+        let standing = if started { Standing::Searching(Debt::None) } else { Standing::Active };
+        Self {
+            quick: Cell::new(!started && idle.shared.audit.is_none()),
+            idle,
+            index,
+            parker: RefCell::new(Some(parker)),
+            standing: Cell::new(standing),
+            looking: Cell::new(false),
+            announced: Cell::new(0),
+            audits: Cell::new(false),
+        }
     }
 
     /// Returns the index of this worker in its set, from 0.
@@ -92,8 +126,37 @@ impl<W> Worker<W> {
         &self.idle
     }
 
-    fn word(&self) -> &Word {
-        &self.idle.shared.word
+    /// Returns the slow path that this worker sleeps on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::{idle::Idle, wait};
+    ///
+    /// let (_idle, workers) = Idle::new(1);
+    /// let _slow_path: &wait::Condvar = workers[0].slow_path();
+    /// ```
+    #[must_use]
+    pub fn slow_path(&self) -> &W {
+        self.unparker().slow_path()
+    }
+
+    pub(super) fn unparker(&self) -> &Unparker<W> {
+        &self.idle.shared.places[self.index].unparker
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.idle.shared.places[self.index].counters
+    }
+
+    fn roster(&self) -> &Roster {
+        &self.idle.shared.roster
+    }
+
+    /// The worker is active from now on.
+    fn activate(&self) {
+        self.standing.set(Standing::Active);
+        self.quick.set(self.idle.shared.audit.is_none());
     }
 
     /// Calls a closure of the user, in which this worker must not be asked for work.
@@ -108,13 +171,44 @@ impl<W> Worker<W> {
         let _called = Called(&self.looking);
         closure()
     }
+
+    /// One look of a worker that is not quick.
+    fn look<T>(&self, find: impl FnOnce() -> Option<T>) -> Option<T> {
+        let by = Announcer { index: self.index, searches: matches!(self.standing.get(), Standing::Searching(_)) };
+        let by_itself = self.audits.replace(false) && !by.searches;
+        let audited = self.idle.shared.audit.as_ref().map(|audit| (audit, audit.begin_look()));
+        let look = || looking::look(self.idle.address(), by, self.announced.get(), find);
+        let (found, announced) = self.call(look);
+        let before = self.announced.get();
+        self.announced.set(if announced && found.is_none() { before.saturating_add(1) } else { 0 });
+        if let Some((audit, look)) = audited {
+            audit.end_look(look, self.index, found.is_some(), by_itself);
+        }
+        found
+    }
+
+    /// Gives up the place of a signed worker; false if it was claimed instead.
+    fn give_up(&self) -> bool {
+        let mut vacant = lock(&self.idle.shared.vacant);
+        // First the parker: a thread that claims the place takes it.
+        vacant[self.index].parker = self.parker.take();
+        let gave_up = self.roster().give_up(self.index);
+        if gave_up {
+            self.standing.set(Standing::Spent);
+            self.counters().ends.count();
+        } else {
+            self.parker.replace(vacant[self.index].parker.take());
+        }
+        gave_up
+    }
 }
 
 impl<W: Wait> Worker<W> {
     /// Returns what `find` finds; sleeps while it finds nothing. `None` once the set is closed and `find` finds nothing.
     ///
     /// For what `find` must do, see the [module's docs](super#what-find-must-do). It is called once if the first call
-    /// returns something, and otherwise at least twice before the worker first sleeps.
+    /// returns something, and otherwise at least twice before the worker first sleeps. In a set that grows it also returns
+    /// `None` after [`keep_alive`](super::Builder::keep_alive).
     ///
     /// # Examples
     ///
@@ -129,7 +223,12 @@ impl<W: Wait> Worker<W> {
     /// ```
     #[must_use = "the work that was found would be lost"]
     pub fn next<T>(&self, find: impl FnMut() -> Option<T>) -> Option<T> {
-        match self.run(Ends::AtClose, || None, find) {
+        let keep_alive = self.idle.shared.growth.as_ref().and_then(|growth| growth.keep_alive);
+        let found = match keep_alive {
+            None => self.run(Ends::AtClose, || None, find),
+            Some(keep_alive) => self.run(Ends::GivesUp, Self::deadline(keep_alive), find),
+        };
+        match found {
             Next::Work(work) => Some(work),
             Next::TimedOut | Next::Closed => None,
         }
@@ -152,18 +251,23 @@ impl<W: Wait> Worker<W> {
     /// let next: Next<i32> = workers[0].next_timeout(Duration::from_millis(1), || None);
     /// assert_eq!(next, Next::TimedOut);
     /// ```
-    #[must_use = "the work that was found would be lost"]
     pub fn next_timeout<T>(&self, timeout: Duration, find: impl FnMut() -> Option<T>) -> Next<T> {
+        self.run(Ends::AtClose, Self::deadline(timeout), find)
+    }
+
+    /// A deadline that counts from its first call.
+    fn deadline(timeout: Duration) -> impl FnMut() -> Option<Instant> {
         let mut deadline = None;
-        self.run(Ends::AtClose, || *deadline.get_or_insert_with(|| deadline_after(timeout)), find)
+        move || *deadline.get_or_insert_with(|| deadline_after(timeout))
     }
 
     /// As [`next`](Worker::next), but gives up at a deadline: `deadline` is called before each sleep, and before a worker that was
     /// woken and has found nothing searches on.
     ///
     /// For executors with timers: if a wake announces an earlier timer, the worker calls `find`, which finds nothing,
-    /// and then `deadline` again. `None` means no deadline. A deadline in the past does not sleep. Otherwise as
-    /// [`next_timeout`](Worker::next_timeout).
+    /// and then `deadline` again. `deadline` is called after the worker has registered that it is about to sleep, and after its
+    /// last `find`: so a timer that is announced later wakes the worker, and `deadline` sees one that was announced before.
+    /// `None` means no deadline. A deadline in the past does not sleep. Otherwise as [`next_timeout`](Worker::next_timeout).
     ///
     /// # Examples
     ///
@@ -175,7 +279,6 @@ impl<W: Wait> Worker<W> {
     /// let next: Next<i32> = workers[0].next_deadline(|| Some(Instant::now()), || None);
     /// assert_eq!(next, Next::TimedOut);
     /// ```
-    #[must_use = "the work that was found would be lost"]
     pub fn next_deadline<T>(
         &self,
         deadline: impl FnMut() -> Option<Instant>,
@@ -197,11 +300,22 @@ impl<W: Wait> Worker<W> {
     /// let (_idle, workers) = atomic_parker::idle::Idle::new(1);
     /// assert_eq!(workers[0].wait_for(|| Some("the result")), "the result");
     /// ```
-    pub fn wait_for<T>(&self, mut find: impl FnMut() -> Option<T>) -> T {
+    pub fn wait_for<T>(&self, find: impl FnMut() -> Option<T>) -> T {
+        self.wait(find, |_| false)
+    }
+
+    /// As [`wait_for`](Worker::wait_for); `None` is the result that only this call waits for, so no announcement was for it.
+    pub(super) fn wait_for_own<T>(&self, find: impl FnMut() -> Option<Option<T>>) -> Option<T> {
+        self.wait(find, Option::is_none)
+    }
+
+    fn wait<T>(&self, mut find: impl FnMut() -> Option<T>, is_own: impl Fn(&T) -> bool) -> T {
         loop {
-            if let Next::Work(work) = self.run(Ends::WithWork, || None, &mut find) {
+            if let Next::Work(work) = self.run_own(Ends::WithWork, || None, &mut find, &is_own) {
                 return work;
             }
+            // Only a spent worker comes here: it has no place to sleep in.
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -210,12 +324,25 @@ impl<W: Wait> Worker<W> {
         &self,
         ends: Ends,
         deadline: impl FnMut() -> Option<Instant>,
-        mut find: impl FnMut() -> Option<T>,
+        find: impl FnMut() -> Option<T>,
     ) -> Next<T> {
-        match self.call(&mut find) {
-            Some(work) => Next::Work(work),
-            None => self.sleep(ends, deadline, find),
+        self.run_own(ends, deadline, find, |_| false)
+    }
+
+    #[inline]
+    fn run_own<T>(
+        &self,
+        ends: Ends,
+        deadline: impl FnMut() -> Option<Instant>,
+        mut find: impl FnMut() -> Option<T>,
+        is_own: impl Fn(&T) -> bool,
+    ) -> Next<T> {
+        if self.quick.get() {
+            if let Some(work) = self.call(&mut find) {
+                return Next::Work(work);
+            }
         }
+        self.sleep(ends, deadline, find, is_own)
     }
 
     #[cold]
@@ -224,64 +351,98 @@ impl<W: Wait> Worker<W> {
         ends: Ends,
         mut deadline: impl FnMut() -> Option<Instant>,
         mut find: impl FnMut() -> Option<T>,
+        is_own: impl Fn(&T) -> bool,
     ) -> Next<T> {
-        let mut stay = Stay { worker: self, standing: Standing::Busy };
-        let mut expired = false;
-        loop {
-            // A worker may search again and again and not sleep. Before a look, which then finds what was there before `close`.
-            let mut end = match stay.standing {
-                Standing::Searching { .. } if self.is_over(ends) => Some(Next::Closed),
-                Standing::Searching { .. } => has_passed(self.call(&mut deadline)).then_some(Next::TimedOut),
-                Standing::Busy | Standing::Signed => None,
-            };
-            if end.is_none() && stay.sign() {
-                end = loop {
-                    let closed = self.is_over(ends); // before the look
-                    if let Some(work) = self.call(&mut find) {
-                        stay.end_early();
-                        return Next::Work(work);
-                    }
-                    if closed {
-                        break Some(Next::Closed);
-                    } else if expired {
-                        break Some(Next::TimedOut);
-                    }
-                    expired = !self.park(self.call(&mut deadline));
-                    if self.word().looks_if_claimed(self.index) {
-                        break None;
-                    }
-                };
-                if end.is_some() && !stay.retract() {
-                    return end.unwrap_or(Next::TimedOut);
-                }
-                stay.standing = Standing::Searching { owes: false };
-            }
-            if let Some(work) = self.call(&mut find) {
-                stay.leave();
+        self.announced.set(0);
+        if !self.quick.get() && !matches!(self.standing.get(), Standing::Searching(_)) {
+            if let Some(work) = self.look(&mut find) {
                 return Next::Work(work);
+            } else if self.standing.get() == Standing::Spent {
+                return Next::Closed;
             }
-            if let Some(end) = end.or(expired.then_some(Next::TimedOut)) {
-                stay.end_early();
-                return end;
+        }
+        let stay = Stay(self);
+        let mut expired = false;
+        let mut end = None;
+        loop {
+            if let Standing::Searching(debt) = self.standing.get() {
+                if let Some(work) = self.look(&mut find) {
+                    if is_own(&work) {
+                        stay.stop();
+                    } else {
+                        stay.leave(debt);
+                    }
+                    return Next::Work(work);
+                }
+                self.counters().noops.count();
+                if let Some(end) = end {
+                    stay.stop();
+                    return end;
+                }
             }
+            if !stay.sign() {
+                // It may search again and again, and not sleep. Before the look, which then finds what was there before `close`.
+                end = if self.is_over(ends) {
+                    Some(Next::Closed)
+                } else {
+                    has_passed(self.call(&mut deadline)).then_some(Next::TimedOut)
+                };
+                continue;
+            }
+            end = loop {
+                let closed = self.is_over(ends); // before the look
+                if let Some(work) = self.look(&mut find) {
+                    stay.stop();
+                    return Next::Work(work);
+                }
+                if closed {
+                    break Some(Next::Closed);
+                } else if expired && ends != Ends::GivesUp {
+                    break Some(Next::TimedOut);
+                } else if expired && self.give_up() {
+                    return Next::TimedOut;
+                } else if !expired {
+                    expired = !self.park(self.call(&mut deadline));
+                }
+                if self.roster().was_claimed(self.index) {
+                    break None;
+                }
+            };
+            if end.is_some() && !stay.retract() {
+                return end.unwrap_or(Next::TimedOut);
+            }
+            self.standing.set(Standing::Searching(Debt::None));
         }
     }
 
     /// Whether the worker ends when it finds nothing.
     fn is_over(&self, ends: Ends) -> bool {
-        ends == Ends::AtClose && self.idle.is_closed()
+        ends != Ends::WithWork && self.idle.is_closed()
     }
 
     /// Sleeps; returns false if the deadline has passed.
     fn park(&self, deadline: Option<Instant>) -> bool {
-        match (&self.parker, deadline) {
-            (Some(parker), Some(deadline)) => parker.park_deadline(deadline),
-            (Some(parker), None) => {
+        let parker = self.parker.borrow();
+        let Some(parker) = &*parker else { return true };
+        self.counters().parks.count();
+        let audit = self.idle.shared.audit.as_ref();
+        let until = deadline.into_iter().chain(audit.and_then(|audit| audit.until())).min();
+        let woken = match until {
+            Some(until) => parker.park_deadline(until),
+            None => {
                 parker.park();
                 true
             }
-            (None, _) => true,
+        };
+        self.announced.set(0);
+        if woken || until == deadline {
+            return woken;
         }
+        self.audits.set(true);
+        if let Some(audit) = audit {
+            audit.check();
+        }
+        true
     }
 }
 
@@ -290,79 +451,102 @@ impl<W: Wait> Worker<W> {
 enum Ends {
     AtClose,
     WithWork,
+    /// At `close`; and at its deadline it gives up its place.
+    GivesUp,
 }
 
-/// What the word says of this worker.
-enum Standing {
-    Busy,
-    /// Its bit is set, or it was claimed since.
-    Signed,
-    /// It owes a search to others if it looks again, for an unknown number of pieces of work.
-    Searching {
-        owes: bool,
-    },
-}
-
-/// Leaves the word whole, however the worker stops looking.
-struct Stay<'a, W: Wait> {
-    worker: &'a Worker<W>,
-    standing: Standing,
-}
+/// Leaves the roster whole, however the worker stops looking. The only one that changes the worker's standing within a call, but
+/// for what others do to its bit.
+struct Stay<'a, W: Wait>(&'a Worker<W>);
 
 impl<W: Wait> Stay<'_, W> {
     /// Before a last look; returns false if the worker has to go on searching.
-    fn sign(&mut self) -> bool {
-        let searching = matches!(self.standing, Standing::Searching { .. });
-        let signed = self.worker.word().sign(self.worker.index, searching);
-        self.standing = if signed { Standing::Signed } else { Standing::Searching { owes: true } };
-        signed
+    fn sign(&self) -> bool {
+        let debt = match self.0.standing.get() {
+            Standing::Searching(debt) => self.0.roster().end_search(self.0.index, debt),
+            _ => {
+                self.0.roster().sign(self.0.index);
+                None
+            }
+        };
+        self.0.standing.set(debt.map_or(Standing::Signed, Standing::Searching));
+        debt.is_none()
     }
 
     /// Takes the bit back; returns whether the worker was claimed instead.
-    fn retract(&mut self) -> bool {
-        let claimed = self.worker.word().retract(self.worker.index);
-        self.standing = if claimed { Standing::Searching { owes: false } } else { Standing::Busy };
+    fn retract(&self) -> bool {
+        let claimed = self.0.roster().retract(self.0.index);
+        if claimed {
+            self.0.standing.set(Standing::Searching(Debt::None));
+        } else {
+            self.0.activate();
+        }
         claimed
     }
 
-    fn owes(&self) -> bool {
-        matches!(self.standing, Standing::Searching { owes: true })
-    }
-
     /// The look that the worker was claimed for has found work.
-    fn leave(&mut self) {
-        let owes = self.owes();
-        self.standing = Standing::Busy;
-        self.worker.idle.unpark(self.worker.word().leave(owes));
+    fn leave(&self, debt: Debt) {
+        self.0.activate();
+        self.act(self.0.roster().leave(debt));
     }
 
     /// The worker stops, and a wake that was meant for it goes to another one.
-    fn end_early(&mut self) {
-        let owes = self.owes();
-        let claimed = match self.standing {
-            Standing::Busy => return,
-            Standing::Signed => self.retract(),
-            Standing::Searching { .. } => true,
-        };
-        self.standing = Standing::Busy;
-        if claimed {
-            self.worker.idle.unpark(self.worker.word().pass_on(owes));
+    fn stop(&self) {
+        if self.0.standing.get() == Standing::Signed {
+            self.retract();
         }
+        if let Standing::Searching(debt) = self.0.standing.get() {
+            self.0.activate();
+            self.act(self.0.roster().stop(debt));
+        }
+    }
+
+    fn act(&self, claimed: Option<Claimed>) {
+        self.0.idle.act(claimed);
     }
 }
 
 impl<W: Wait> Drop for Stay<'_, W> {
     fn drop(&mut self) {
         // A second panic, while the first one unwinds, would abort the process. In a model that has deadlocked, each step panics.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.end_early()));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.stop()));
     }
 }
 
-/// Makes the worker's place vacant, for [`Idle::enter`].
+/// Makes the worker's place vacant.
 impl<W> Drop for Worker<W> {
     fn drop(&mut self) {
-        if let Some(parker) = self.parker.take().filter(|_| !model_unwinds()) {
-            lock(&self.idle.shared.vacant).push((self.index, parker));
+        let Some(parker) = self.parker.get_mut().take().filter(|_| !model_unwinds()) else { return };
+        let shared = &self.idle.shared;
+        let ran = self.standing.get() == Standing::Active;
+        if let Some(growth) = shared.growth.as_ref().filter(|_| !ran) {
+            if self.idle.is_closed() {
+                (growth.act)(&self.idle, shared.roster.stop(Debt::None));
+                return;
+            }
+            let mut vacant = lock(&shared.vacant);
+            vacant[self.index].parker = Some(parker);
+            vacant[self.index].failed = true;
+            drop(vacant);
+            (growth.act)(&self.idle, shared.roster.fail_start(self.index));
+            return;
+        }
+        let mut vacant = lock(&shared.vacant);
+        vacant[self.index].parker = Some(parker);
+        shared.roster.vacate(self.index); // under the lock, for `enter`
+        drop(vacant);
+        if shared.growth.is_some() {
+            self.counters().ends.count();
+        }
+        if self.idle.is_closed() {
+            return;
+        }
+        if let Some(growth) = &shared.growth {
+            (growth.announce)(&self.idle);
+        } else if let Some(audit) =
+            shared.audit.as_ref().filter(|audit| self.idle.has_no_worker() && audit.work_may_wait())
+        {
+            audit.report(&Finding::NoWorkers);
         }
     }
 }

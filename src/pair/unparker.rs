@@ -41,6 +41,10 @@ impl<W> Unparker<W> {
         &self.shared
     }
 
+    pub(crate) fn slow_path(&self) -> &W {
+        self.shared.parker().slow_path()
+    }
+
     /// Returns whether both handles unpark the same parker. Wait-free.
     ///
     /// # Examples

@@ -191,42 +191,6 @@ pub mod model {
     pub fn advance_clock() {
         super::imp::advance_clock();
     }
-
-    /// Sets how many workers share a word of the idle sets that this thread creates from now on: 1 at first, so that
-    /// two workers need two words. For the models of this crate.
-    #[cfg(all(loom, feature = "loom"))]
-    #[doc(hidden)]
-    pub fn set_word_bits(bits: usize) {
-        super::WORD_BITS.with(|word_bits| word_bits.set(bits));
-    }
-
-    /// Sets whether an announcement in this thread's models relies on any search, or only on a worker that looks, as outside of
-    /// models. For the models of this crate.
-    #[cfg(all(loom, feature = "loom"))]
-    #[doc(hidden)]
-    pub fn set_any_search_is_enough(any: bool) {
-        super::ANY_SEARCH_IS_ENOUGH.with(|enough| enough.set(any));
-    }
-}
-
-#[cfg(all(loom, feature = "loom"))]
-thread_local!(static WORD_BITS: std::cell::Cell<usize> = const { std::cell::Cell::new(1) });
-
-#[cfg(all(loom, feature = "loom"))]
-thread_local!(static ANY_SEARCH_IS_ENOUGH: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-
-/// Whether an announcement may rely on a search that goes on. Both answers are correct, so models try both.
-pub(crate) fn is_enough(search: bool) -> bool {
-    #[cfg(all(loom, feature = "loom"))]
-    return search || ANY_SEARCH_IS_ENOUGH.with(std::cell::Cell::get);
-    #[cfg(not(all(loom, feature = "loom")))]
-    return search;
-}
-
-/// How many bits of a word an idle set of a model uses.
-#[cfg(all(loom, feature = "loom"))]
-pub(crate) fn word_bits() -> usize {
-    WORD_BITS.with(std::cell::Cell::get)
 }
 
 /// Makes functions `const`, but for loom, whose types have no constant constructor.

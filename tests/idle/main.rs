@@ -1,6 +1,9 @@
 //! The idle set through its public API, on real threads.
 #![cfg(not(any(loom, shuttle)))]
 
+mod audit;
+mod future;
+mod grows;
 mod overtaken;
 mod rules;
 mod stress;

@@ -115,7 +115,7 @@ fn a_search_for_nothing_leaves_no_task_behind() {
         4 => {
             assert_eq!(view.one.pop(), None);
             view.one.push(2);
-            if view.idle.wake_one() {
+            if view.idle.wake_one().woke() {
                 view.ended[0].wait();
             }
             view.two.pop()
@@ -142,7 +142,7 @@ fn a_search_that_took_the_task_of_another_leaves_no_task_behind() {
         4 => {
             assert_eq!(view.one.pop(), None);
             view.one.push(3);
-            if view.idle.wake_one() {
+            if view.idle.wake_one().woke() {
                 view.ended[0].wait();
             }
             view.two.pop()
@@ -185,7 +185,7 @@ fn a_search_that_fails_beside_another_leaves_no_task_behind() {
             may_end.happen();
             view.ended[2].wait();
             view.two.push(3);
-            if view.idle.wake_one() {
+            if view.idle.wake_one().woke() {
                 view.ended[0].wait();
             }
             view.one.pop()
@@ -210,7 +210,7 @@ fn a_worker_that_owes_a_search_still_owes_it_after_one_more_look() {
         3 => {
             for task in 1..=2 {
                 view.two.push(task);
-                assert!(!view.idle.wake_one());
+                assert!(!view.idle.wake_one().woke());
             }
             None
         }
@@ -223,7 +223,7 @@ fn a_worker_that_owes_a_search_still_owes_it_after_one_more_look() {
         }
         _ => view.one_first(),
     });
-    assert!(scene.until_asleep(4).idle.wake_one());
+    assert!(scene.until_asleep(4).idle.wake_one().woke());
     scene.all_run(&[1, 2, 3, 4]);
 }
 
@@ -243,7 +243,7 @@ fn a_search_that_ends_at_a_deadline_leaves_no_task_behind() {
                 3 => {
                     assert_eq!(view.one_first(), None);
                     view.two.push(1);
-                    assert!(view.idle.wake_one());
+                    assert!(view.idle.wake_one().woke());
                     None
                 }
                 4 => {
@@ -262,22 +262,22 @@ fn a_search_that_ends_at_a_deadline_leaves_no_task_behind() {
     scene.all_run(&[1, 2, 3]);
 }
 
-/// Both tasks come before `close`. Worker 0 waits in a task, looks while worker 1 moves them, and sleeps.
+/// All tasks come before `close`. Worker 0 waits in a task, looks while worker 1 moves them, and sleeps. Worker 1 announces the rest.
 #[test]
 fn a_batch_that_is_moved_after_close_wakes_a_waiting_worker() {
     let mut scene = Scene::new(2);
     let in_transit = Event::default();
-    (1..=2).for_each(|task| scene.view.one.push(task));
-    assert_eq!(scene.view.idle.wake(2), 0);
+    (1..=3).for_each(|task| scene.view.one.push(task));
+    assert_eq!(scene.view.idle.wake(3), 0);
     scene.view.idle.close();
     let (moves, sleeps) = (in_transit.clone(), scene.sleeps.clone());
     scene.start_finding(move |_, view| {
         let task = view.one.pop()?;
-        let rest = view.one.pop()?;
+        let rest = [view.one.pop()?, view.one.pop()?];
         moves.happen();
         until_asleep(&sleeps, 1);
-        view.two.push(rest);
-        assert_eq!(view.idle.wake(1), 1);
+        rest.into_iter().for_each(|task| view.two.push(task));
+        assert_eq!(view.idle.wake(2), 1);
         Some(task)
     });
     scene.start(move |view, worker| {

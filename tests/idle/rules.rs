@@ -1,9 +1,9 @@
 //! One guarantee for each test.
 
 use crate::support::{keep_asleep, serve, set, until_asleep, Queue};
-use atomic_parker::idle::{Idle, Next, Worker};
-use std::cell::Cell;
+use atomic_parker::idle::{Announced, Idle, Next, Worker};
 use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{mpsc, Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,23 +34,24 @@ fn work_that_is_there_needs_no_wake() {
     assert_eq!(workers[0].next_timeout(Duration::ZERO, || Some(2)), Next::Work(2));
     assert_eq!(workers[0].next_deadline(|| unreachable!("called only before a sleep"), || Some(3)), Next::Work(3));
     assert_eq!(workers[0].wait_for(|| Some(4)), 4);
-    assert!(!idle.wake_one());
+    assert!(!idle.wake_one().woke());
     assert_eq!((idle.asleep(), idle.workers()), (0, 1));
-    let debug = "Worker { index: 0, idle: Idle { workers: 1, asleep: 0, closed: false } }";
-    assert_eq!(format!("{:?}", workers[0]), debug);
+    let head = "Head { idle: 0, searches: 0, debt: None, audited: false, closed: false }";
+    let idle = format!("Idle {{ workers: 1, roster: Roster {{ head: {head}, asleep: [], vacant: 0 }} }}");
+    assert_eq!(format!("{:?}", workers[0]), format!("Worker {{ index: 0, idle: {idle} }}"));
 }
 
 #[test]
 fn a_set_without_workers_wakes_nobody() {
     let (idle, workers) = Idle::new(0);
     assert!(workers.is_empty());
-    assert!(!idle.wake_one());
-    assert!(!idle.wake_worker(0));
+    assert!(!idle.wake_one().woke());
+    assert!(!idle.wake_worker(0).woke());
     assert_eq!(idle.wake(3), 0);
     assert!(idle.enter().is_none());
     idle.close();
     assert!(idle.is_closed());
-    assert_eq!(format!("{idle:?}"), "Idle { workers: 0, asleep: 0, closed: true }");
+    assert!(format!("{idle:?}").contains("closed: true"));
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn a_lone_task_wakes_exactly_the_lowest_sleeper() {
     for task in 0..100 {
         until_asleep(&sleeps, 3 + task);
         queue.push(task);
-        assert!(idle.wake_one());
+        assert!(idle.wake_one().woke());
         assert_eq!(found.recv().unwrap(), (0, task));
     }
     until_asleep(&sleeps, 103);
@@ -86,9 +87,9 @@ fn while_a_woken_worker_looks_no_other_is_woken() {
     });
     let found = serve(workers, &Queue::<()>::new(), |task| task);
     until_asleep(&sleeps, 3);
-    assert!(idle.wake_one());
+    assert!(idle.wake_one().woke());
     looks.recv().unwrap();
-    assert!((0..1_000).all(|_| !idle.wake_one()));
+    assert!((0..1_000).all(|_| idle.wake_one() == Announced::Searching));
     assert_eq!((idle.wake(1), idle.asleep()), (0, 2));
     // A batch does not wait for it.
     assert_eq!(idle.wake(2), 2);
@@ -99,22 +100,47 @@ fn while_a_woken_worker_looks_no_other_is_woken() {
 }
 
 #[test]
-fn tasks_before_a_woken_worker_looks_wake_a_worker_each() {
-    let (idle, workers, sleeps) = set(3);
+fn until_a_woken_worker_has_looked_no_other_is_woken() {
+    let (idle, workers, sleeps) = set(4);
     let queue = Queue::new();
     let found = serve(workers, &queue, |task| task);
-    let asleep = keep_asleep(&sleeps, 3);
-    let woken: Vec<bool> = (0..5)
+    let asleep = keep_asleep(&sleeps, 4);
+    let answers: Vec<Announced> = (0..5)
         .map(|task| {
             queue.push(task);
             idle.wake_one()
         })
         .collect();
-    assert_eq!(woken, [true, true, true, false, false]);
+    assert_eq!(answers[0], Announced::Woke);
+    assert!(answers[1..].iter().all(|&answer| answer == Announced::Searching), "{answers:?}");
     drop(asleep);
     let mut tasks: Vec<usize> = (0..5).map(|_| found.recv().unwrap().1).collect();
     tasks.sort_unstable();
     assert_eq!(tasks, [0, 1, 2, 3, 4]);
+    idle.close();
+    assert!(found.recv().is_err());
+}
+
+/// Two tasks wake two workers, and not a third one that finds nothing.
+#[test]
+fn a_chain_of_two_wakes_no_third() {
+    let (idle, workers, sleeps) = set(4);
+    let queue = Queue::new();
+    let found = serve(workers, &queue, |barrier: Arc<Barrier>| barrier.wait());
+    for round in 1..=20 {
+        let asleep = keep_asleep(&sleeps, 4 + 2 * (round - 1));
+        let barrier = Arc::new(Barrier::new(2));
+        for _ in 0..2 {
+            queue.push(barrier.clone());
+            let _ = idle.wake_one();
+        }
+        drop(asleep);
+        let mut workers = [found.recv().unwrap().0, found.recv().unwrap().0];
+        workers.sort_unstable();
+        assert_eq!(workers, [0, 1]);
+    }
+    until_asleep(&sleeps, 44);
+    assert_eq!((idle.metrics().wake_count, idle.metrics().noop_count), (40, 0));
     idle.close();
     assert!(found.recv().is_err());
 }
@@ -124,7 +150,7 @@ fn pinned_tasks_before_the_worker_looks_wake_no_other() {
     let (idle, workers, sleeps) = set(3);
     let found = serve(workers, &Queue::<()>::new(), |task| task);
     let asleep = keep_asleep(&sleeps, 3);
-    let woken: Vec<bool> = (0..5).map(|_| idle.wake_worker(2)).collect();
+    let woken: Vec<bool> = (0..5).map(|_| idle.wake_worker(2).woke()).collect();
     assert_eq!(woken, [true, false, false, false, false]);
     assert_eq!(idle.asleep(), 2);
     drop(asleep);
@@ -187,16 +213,16 @@ fn a_pool_grows_for_a_task_whose_wake_went_to_a_busy_worker() {
             goes_on.recv().unwrap();
             task
         };
-        (second.next(find), !looks.is_empty() && !second.idle().wake_one())
+        (second.next(find), !looks.is_empty() && !second.idle().wake_one().woke())
     });
     takes.recv().unwrap();
-    assert!(idle.wake_one());
+    assert!(idle.wake_one().woke());
     until_asleep(&sleeps, 2); // the first worker has looked and found nothing
     queue.push("b");
-    assert!(idle.wake_one());
+    assert!(idle.wake_one().woke());
     assert_eq!(begins.recv(), Ok("b"));
     queue.push("c");
-    assert!(idle.wake_one()); // the second worker, which has a task
+    assert!(idle.wake_one().woke()); // the second worker, which has a task
     go_on.send(()).unwrap();
     let (task, grows) = thread.join().unwrap();
     assert_eq!((task, grows, idle.asleep()), (Some("a"), true, 0));
@@ -223,23 +249,53 @@ fn a_deadline_that_passes_ends_the_sleep_and_not_earlier() {
     assert_eq!(idle.asleep(), 0);
 }
 
+/// Each look announces, and finds nothing.
 #[test]
-fn announcements_without_end_do_not_keep_a_worker_from_ending() {
-    let (idle, workers) = Idle::new(1);
-    let looks_until_close = Cell::new(usize::MAX);
-    let find = || {
-        looks_until_close.set(looks_until_close.get().saturating_sub(1));
-        if looks_until_close.get() == 0 {
-            idle.close();
+fn announcements_in_find_do_not_keep_their_worker_awake() {
+    for worker_count in 1..3 {
+        let (idle, workers, sleeps) = set(worker_count);
+        let looks = Arc::new(AtomicUsize::new(0));
+        let threads: Vec<_> = workers
+            .into_iter()
+            .map(|worker| {
+                let looks = looks.clone();
+                thread::spawn(move || {
+                    let index = worker.index();
+                    let find = || {
+                        looks.fetch_add(1, Relaxed);
+                        if index == 0 {
+                            let _ = worker.idle().wake_one();
+                            let _ = worker.idle().wake_worker(index);
+                            worker.idle().wake(1);
+                        }
+                        None::<()>
+                    };
+                    worker.next(find)
+                })
+            })
+            .collect();
+        for thread in 0..worker_count {
+            until_asleep(&sleeps, thread + 1);
         }
-        idle.wake_one();
-        idle.wake_worker(0);
+        while idle.asleep() < worker_count {
+            thread::yield_now();
+        }
+        idle.close();
+        threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), None));
+        assert!(looks.load(Relaxed) < 100, "{looks:?}");
+    }
+}
+
+#[test]
+fn announcements_without_end_do_not_keep_a_worker_from_its_deadline() {
+    let (idle, workers) = Idle::new(1);
+    let find = || {
+        let _ = idle.wake_one();
+        let _ = idle.wake_worker(0);
         None::<()>
     };
     assert_eq!(workers[0].next_deadline(|| Some(Instant::now()), find), Next::TimedOut);
     assert_eq!(workers[0].next_timeout(Duration::from_millis(1), find), Next::TimedOut);
-    looks_until_close.set(100);
-    assert_eq!(workers[0].next(find), None);
     assert_eq!(idle.asleep(), 0);
 }
 
@@ -250,7 +306,7 @@ fn next_within_find_panics_and_leaves_the_set_whole() {
     let message = *nested.unwrap_err().downcast::<&str>().unwrap();
     assert!(message.contains("within its own `find`"), "{message}");
     assert_eq!(idle.asleep(), 0);
-    assert!(!idle.wake_one());
+    assert!(!idle.wake_one().woke());
     assert_eq!(workers[0].next(|| Some(2)), Some(2));
 }
 
@@ -283,10 +339,10 @@ fn wake_worker_wakes_the_named_worker() {
     let found = serve(workers, &queue, |task| task);
     until_asleep(&sleeps, 3);
     queue.push(5);
-    assert!(idle.wake_worker(2));
+    assert!(idle.wake_worker(2).woke());
     assert_eq!(found.recv().unwrap(), (2, 5));
-    assert!(!idle.wake_worker(3));
-    assert!(!idle.wake_worker(usize::MAX));
+    assert!(!idle.wake_worker(3).woke());
+    assert!(!idle.wake_worker(usize::MAX).woke());
     idle.close();
 }
 
@@ -300,8 +356,8 @@ fn a_waiter_within_a_task_sleeps_after_close() {
     let thread = thread::spawn(move || worker.wait_for(|| looks.pop()));
     until_asleep(&sleeps, 1);
     latch.push(9);
-    assert!(!idle.wake_one());
-    assert!(idle.wake_worker(0));
+    assert!(!idle.wake_one().woke());
+    assert!(idle.wake_worker(0).woke());
     assert_eq!(thread.join().unwrap(), 9);
 }
 

@@ -83,8 +83,8 @@ fn stress<W: Wait + Send + Sync + 'static>(new: impl Fn() -> W) {
             for _ in 0..tasks {
                 queue.push(barrier.clone());
                 match announcement {
-                    0 => drop(idle.wake_one()),
-                    1 => drop(idle.wake_worker(random.below(workers))),
+                    0 => _ = idle.wake_one(),
+                    1 => _ = idle.wake_worker(random.below(workers)),
                     _ => {}
                 }
             }

@@ -1,0 +1,147 @@
+use super::audit::{Audit, Finding};
+use super::{Growth, Idle, Worker};
+use crate::pair::Parker;
+use crate::wait::{self, Wait};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Builds an [`Idle`] set that starts its workers itself, or that tells mistakes.
+///
+/// # Examples
+///
+/// A pool that has no thread at first, four at most, and none again a second after the last task:
+///
+/// ```
+/// use atomic_parker::idle::Idle;
+/// use std::sync::{mpsc, Arc, Mutex};
+/// use std::{thread, time::Duration};
+///
+/// let queue = Arc::new(Mutex::new(Vec::<Box<dyn FnOnce() + Send>>::new()));
+/// let tasks = queue.clone();
+/// let (idle, _) = Idle::builder(4)
+///     .start(move |worker| {
+///         let tasks = tasks.clone();
+///         let run = move || while let Some(task) = worker.next(|| tasks.lock().unwrap().pop()) { task() };
+///         thread::Builder::new().spawn(run).map(drop)
+///     })
+///     .keep_alive(Duration::from_secs(1))
+///     .build();
+///
+/// let (sender, done) = mpsc::channel();
+/// queue.lock().unwrap().push(Box::new(move || sender.send("done").unwrap()));
+/// idle.wake_one();
+/// assert_eq!(done.recv().unwrap(), "done");
+/// ```
+#[must_use = "it does nothing until `build` is called"]
+pub struct Builder<W = wait::Condvar> {
+    parkers: Vec<Parker<W>>,
+    growth: Option<Growth<W>>,
+    keep_alive: Option<Duration>,
+    audit: Option<Audit>,
+}
+
+impl<W> Builder<W> {
+    /// Begins a set with a place for each of these parkers, on any slow path and with any [`Spin`](crate::Spin).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::{idle::Builder, Parker, Spin};
+    ///
+    /// let (_idle, workers) = Builder::with_parkers([Parker::new().with_spin(Spin::off())]).build();
+    /// assert_eq!(workers.len(), 1);
+    /// ```
+    pub fn with_parkers(parkers: impl IntoIterator<Item = Parker<W>>) -> Self {
+        Self { parkers: parkers.into_iter().collect(), growth: None, keep_alive: None, audit: None }
+    }
+
+    /// Ends a started worker that was idle for so long: its [`next`](Worker::next) returns `None`, and its place is vacant.
+    ///
+    /// The place stays claimable throughout, so no announcement is lost. Acts only in a set with [`start`](Builder::start), and
+    /// only in `next`. Afterwards the worker is spent: `next` calls `find` once, and returns `None` if that finds nothing.
+    /// The time counts from the first sleep of a call. `Duration::MAX` is for ever.
+    ///
+    /// # Examples
+    ///
+    /// See [`Builder`].
+    pub fn keep_alive(self, keep_alive: Duration) -> Self {
+        Self { keep_alive: Some(keep_alive), ..self }
+    }
+
+    /// Tells mistakes in the use of the set: for debug builds.
+    ///
+    /// A sleeping worker looks by itself after the time `every`. If it finds work, there was a look that found nothing after the last
+    /// announcement, and none comes for another half of `every` (at least 5 ms), then that work was not announced. The
+    /// other mistakes are listed at [`Finding`]. Each is reported within twice that time, on the thread that notices it; a panic
+    /// of `report` reaches that thread's call.
+    ///
+    /// It cannot tell a `find` that never returns, an announcement that is missing where others come all the time, and a mistake
+    /// in a set whose workers are all busy. Without this call the set has no such code on any path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::idle::Idle;
+    /// use std::time::Duration;
+    ///
+    /// let report = |finding: &_| eprintln!("idle set: {finding}");
+    /// let (_idle, _workers) = Idle::builder(4).audit(Duration::from_millis(100), report).build();
+    /// ```
+    pub fn audit(self, every: Duration, report: impl Fn(&Finding) + Send + Sync + 'static) -> Self {
+        Self { audit: Some(Audit::new(every, Box::new(report))), ..self }
+    }
+
+    /// Builds the set. With [`start`](Builder::start) there are no workers yet: all places are vacant.
+    ///
+    /// # Panics
+    ///
+    /// If there are more places than [`Idle::MAX_WORKERS`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (idle, workers) = atomic_parker::idle::Idle::builder(4).build();
+    /// assert_eq!((idle.workers(), workers.len()), (4, 4));
+    /// ```
+    #[must_use]
+    pub fn build(self) -> (Idle<W>, Vec<Worker<W>>) {
+        let keep_alive = self.keep_alive;
+        Idle::with_parts(self.parkers, self.growth.map(|growth| Growth { keep_alive, ..growth }), self.audit)
+    }
+}
+
+impl<W: Wait> Builder<W> {
+    /// Starts workers when they are needed: the set is a pool that grows.
+    ///
+    /// A vacant place is a sleeper of last resort. If an announcement, or a search that goes on, finds no sleeping worker, it calls
+    /// `start` with the worker of a vacant place, whose thread calls [`next`](Worker::next) soon, as others rely on it. `wake_one`
+    /// starts at most one itself.
+    ///
+    /// `start` is called on the thread that announces, passes a search on, or drops a worker: hold no lock there that it
+    /// takes. It may announce itself. It captures no [`Idle`] but uses [`Worker::idle`]; [`close`](Idle::close) drops it, and
+    /// starts none. A start has failed if it returns an error, panics (the panic is caught), or drops the worker: the
+    /// place is vacant again, and the next announcement makes up for it, or any worker that looks.
+    ///
+    /// In such a set a worker that is dropped is replaced if there is work, also one that a panic of its task drops: so
+    /// end workers by [`keep_alive`](Builder::keep_alive), not by `next_timeout`.
+    ///
+    /// # Examples
+    ///
+    /// See [`Builder`].
+    pub fn start(self, start: impl Fn(Worker<W>) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self { growth: Some(Growth::new(Arc::new(start))), ..self }
+    }
+}
+
+impl<W> fmt::Debug for Builder<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("places", &self.parkers.len())
+            .field("starts", &self.growth.is_some())
+            .field("keep_alive", &self.keep_alive)
+            .field("audit", &self.audit.as_ref().map(|audit| audit.every))
+            .finish()
+    }
+}

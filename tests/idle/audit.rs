@@ -1,0 +1,153 @@
+//! Mistakes that the audit tells. The right use is in the last test.
+
+use crate::support::Queue;
+use atomic_parker::idle::{Builder, Finding, Idle, Worker};
+use atomic_parker::{Parker, Spin};
+use std::sync::{mpsc, Arc};
+use std::thread;
+use std::time::Duration;
+
+const EVERY: Duration = Duration::from_millis(20);
+
+fn audited(workers: usize) -> (Idle, Vec<Worker>, mpsc::Receiver<Finding>) {
+    let (sender, findings) = mpsc::channel();
+    let parkers = (0..workers).map(|_| Parker::new().with_spin(Spin::off()));
+    let (idle, workers) = Builder::with_parkers(parkers).audit(EVERY, move |&finding| _ = sender.send(finding)).build();
+    (idle, workers, findings)
+}
+
+/// Runs tasks on threads of their own, until `close`.
+fn serve(
+    workers: Vec<Worker>,
+    find: impl Fn(&Worker) -> Option<fn()> + Send + Clone + 'static,
+) -> Vec<thread::JoinHandle<()>> {
+    let serve = |worker: Worker| {
+        let find = find.clone();
+        thread::spawn(move || {
+            while let Some(task) = worker.next(|| find(&worker)) {
+                task();
+            }
+        })
+    };
+    workers.into_iter().map(serve).collect()
+}
+
+/// Waits until each worker has gone to sleep once more, so that none is in its last look.
+fn until_asleep(idle: &Idle, workers: usize) {
+    for worker in 0..workers {
+        let parks = idle.worker_metrics(worker).park_count;
+        while idle.worker_metrics(worker).park_count == parks {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn work_that_was_not_announced() {
+    let (idle, workers, findings) = audited(2);
+    let queue = Queue::new();
+    let looks = queue.clone();
+    serve(workers, move |_| looks.pop());
+    until_asleep(&idle, 2);
+    queue.push(|| {});
+    assert!(matches!(findings.recv().unwrap(), Finding::Unannounced { .. }));
+    // Announced before the push.
+    let _ = idle.wake_one();
+    while idle.metrics().noop_count == 0 {
+        thread::yield_now();
+    }
+    until_asleep(&idle, 2);
+    queue.push(|| {});
+    let finding = findings.recv().unwrap();
+    assert!(matches!(finding, Finding::Unannounced { .. }));
+    assert!(finding.to_string().contains("before its push"), "{finding}");
+    idle.close();
+}
+
+#[test]
+fn pinned_work_that_was_announced_for_any_worker() {
+    let (idle, workers, findings) = audited(2);
+    let pinned = Queue::new();
+    let looks = pinned.clone();
+    serve(workers, move |worker| if worker.index() == 1 { looks.pop() } else { None });
+    until_asleep(&idle, 2);
+    pinned.push(|| {});
+    let _ = idle.wake_one();
+    assert_eq!(findings.recv(), Ok(Finding::Unannounced { worker: 1 }));
+    idle.close();
+}
+
+#[test]
+fn a_find_that_runs_a_task() {
+    let (idle, workers, findings) = audited(1);
+    let queue = Queue::new();
+    let looks = queue.clone();
+    serve(workers, move |_| {
+        if let Some(task) = looks.pop() {
+            let task: fn() = task;
+            task();
+        }
+        None
+    });
+    queue.push(|| thread::sleep(EVERY + EVERY / 2));
+    let _ = idle.wake_one();
+    assert!(matches!(findings.recv().unwrap(), Finding::LongFind { worker: 0, took } if took > EVERY));
+    idle.close();
+}
+
+#[test]
+fn tasks_that_panic_until_no_worker_is_left() {
+    let (idle, workers, findings) = audited(2);
+    let queue = Queue::new();
+    let looks = queue.clone();
+    let threads = serve(workers, move |_| looks.pop());
+    until_asleep(&idle, 2);
+    for _ in 0..3 {
+        queue.push(|| std::panic::resume_unwind(Box::new("the task panics")));
+        let _ = idle.wake_one();
+    }
+    assert_eq!(findings.recv(), Ok(Finding::NoWorkers));
+    threads.into_iter().for_each(|thread| assert!(thread.join().is_err()));
+    let _ = idle.wake_one();
+    assert_eq!(findings.recv(), Ok(Finding::NoWorkers));
+}
+
+#[test]
+fn announcements_that_lead_nowhere() {
+    let (idle, workers, findings) = audited(1);
+    let _ = idle.wake_worker(1);
+    assert_eq!(findings.recv(), Ok(Finding::NoSuchWorker { index: 1 }));
+    idle.close();
+    let _ = idle.wake_one();
+    assert_eq!(findings.recv(), Ok(Finding::AfterClose));
+    drop(workers);
+    assert!(findings.try_recv().is_err());
+}
+
+#[test]
+fn right_use_is_no_finding() {
+    let (idle, workers, findings) = audited(3);
+    let queue = Queue::<fn()>::new();
+    let looks = queue.clone();
+    let threads = serve(workers, move |_| looks.pop());
+    let (sender, done) = mpsc::channel::<()>();
+    let pushes = thread::spawn({
+        let (queue, idle) = (queue.clone(), idle.clone());
+        move || {
+            for round in 0..300 {
+                queue.push(|| {});
+                // The announcement comes later than the work.
+                thread::sleep(Duration::from_micros(round * 3));
+                let _ = idle.wake_one();
+            }
+            drop(sender);
+        }
+    });
+    assert!(done.recv().is_err());
+    pushes.join().unwrap();
+    idle.close();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(queue.is_empty());
+    let found: Arc<[Finding]> = findings.try_iter().collect();
+    assert!(found.is_empty(), "{found:?}");
+}

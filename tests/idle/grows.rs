@@ -1,0 +1,246 @@
+//! Pools that start their workers themselves.
+
+use crate::support::Queue;
+use atomic_parker::idle::{Announced, Builder, Idle, Worker};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{mpsc, Arc, Barrier, Mutex};
+use std::thread;
+use std::time::Duration;
+
+type Task = Box<dyn FnOnce() + Send>;
+
+/// Each worker runs tasks until `next` returns `None`. A task that panics ends its thread.
+fn pool(most: usize, queue: &Arc<Queue<Task>>) -> Builder {
+    let queue = queue.clone();
+    Idle::builder(most).start(move |worker| {
+        let queue = queue.clone();
+        thread::Builder::new().spawn(move || run(&worker, &queue)).map(drop)
+    })
+}
+
+fn run(worker: &Worker, queue: &Queue<Task>) {
+    while let Some(task) = worker.next(|| queue.pop()) {
+        task();
+    }
+}
+
+fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_pool_begins_without_threads_and_starts_one_for_a_task() {
+    let queue = Queue::new();
+    let (idle, workers) = pool(4, &queue).build();
+    assert!(workers.is_empty());
+    assert_eq!((idle.workers(), idle.asleep()), (0, 0));
+    let (sender, done) = mpsc::channel();
+    queue.push(Box::new(move || sender.send(()).unwrap()));
+    assert_eq!(idle.wake_one(), Announced::Started);
+    done.recv().unwrap();
+    until(|| idle.asleep() == 1);
+    assert_eq!(idle.workers(), 1);
+    // No growth beside a sleeper.
+    for _ in 0..100 {
+        let (sender, done) = mpsc::channel();
+        queue.push(Box::new(move || sender.send(()).unwrap()));
+        assert_eq!(idle.wake_one(), Announced::Woke);
+        done.recv().unwrap();
+        until(|| idle.asleep() == 1);
+    }
+    assert_eq!(idle.metrics().thread_start_count, 1);
+    idle.close();
+    until(|| idle.workers() == 0);
+    assert_eq!(idle.wake_one(), Announced::Closed);
+}
+
+#[test]
+fn tasks_that_wait_for_each_other_never_hang_while_threads_end_and_panic() {
+    const MOST: usize = 64;
+    let queue = Queue::new();
+    let (idle, _) = pool(MOST, &queue).keep_alive(Duration::from_micros(50)).build();
+    let (sender, done) = mpsc::channel();
+    for round in 0..300 {
+        let tasks = 1 + round * 7 % MOST;
+        let barrier = Arc::new(Barrier::new(tasks));
+        for task in 0..tasks {
+            let (barrier, sender) = (barrier.clone(), sender.clone());
+            queue.push(Box::new(move || {
+                barrier.wait();
+                sender.send(()).unwrap();
+                if (task + round) % 5 == 0 {
+                    std::panic::resume_unwind(Box::new("the task panics"));
+                }
+            }));
+            if round % 2 == 0 {
+                let _ = idle.wake_one();
+            }
+        }
+        if round % 2 == 1 {
+            assert!(idle.wake(tasks) <= tasks);
+        }
+        (0..tasks).for_each(|_| done.recv().unwrap());
+    }
+    until(|| idle.workers() == 0);
+    let metrics = idle.metrics();
+    until(|| idle.metrics().thread_start_count == idle.metrics().thread_end_count);
+    assert!(metrics.thread_start_count >= MOST, "{metrics:?}");
+    idle.close();
+}
+
+#[test]
+fn a_task_that_panics_in_the_only_place_does_not_leave_the_next_one() {
+    let queue = Queue::new();
+    let (idle, _) = pool(1, &queue).build();
+    for _ in 0..50 {
+        let (sender, done) = mpsc::channel();
+        queue.push(Box::new(|| std::panic::resume_unwind(Box::new("the task panics"))));
+        queue.push(Box::new(move || sender.send(()).unwrap()));
+        idle.wake(2);
+        done.recv().unwrap();
+    }
+    idle.close();
+}
+
+#[test]
+fn small_bursts_start_few_threads() {
+    let queue = Queue::new();
+    let (idle, _) = pool(64, &queue).build();
+    for _ in 0..50 {
+        let (sender, done) = mpsc::channel();
+        for _ in 0..2 {
+            let sender = sender.clone();
+            queue.push(Box::new(move || sender.send(()).unwrap()));
+            let _ = idle.wake_one();
+        }
+        (0..2).for_each(|_| done.recv().unwrap());
+        until(|| idle.asleep() == idle.workers());
+    }
+    assert!(idle.workers() <= 3, "{idle:?}");
+    idle.close();
+}
+
+#[test]
+fn a_start_that_fails_leaves_the_task_to_the_next_announcement() {
+    type Fails = fn(Worker) -> io::Result<()>;
+    let fails: [Fails; 3] = [
+        |_worker| Err(io::Error::other("no thread")),
+        |_worker| std::panic::resume_unwind(Box::new("start panics")),
+        |worker| {
+            drop(worker);
+            Ok(())
+        },
+    ];
+    for fail in fails {
+        let queue = Queue::<Task>::new();
+        let (tasks, calls) = (queue.clone(), Arc::new(AtomicUsize::new(0)));
+        let called = calls.clone();
+        let (idle, _) = Idle::builder(2)
+            .start(move |worker| {
+                if called.fetch_add(1, SeqCst) == 0 {
+                    return fail(worker);
+                }
+                let tasks = tasks.clone();
+                thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+            })
+            .build();
+        // Both tasks wait for each other.
+        let barrier = Arc::new(Barrier::new(3));
+        let push = || {
+            let barrier = barrier.clone();
+            queue.push(Box::new(move || _ = barrier.wait()));
+            idle.wake_one()
+        };
+        assert_eq!(push(), Announced::StartFailed);
+        assert_eq!(idle.workers(), 0);
+        assert_eq!(push(), Announced::Started);
+        barrier.wait();
+        assert!(idle.metrics().thread_start_count >= 2);
+        idle.close();
+    }
+}
+
+#[test]
+fn start_may_announce_and_be_called_within_find() {
+    let queue = Queue::<Task>::new();
+    let tasks = queue.clone();
+    let (idle, _) = Idle::builder(4)
+        .start(move |worker| {
+            let _ = worker.idle().wake_one();
+            worker.idle().wake(2);
+            let tasks = tasks.clone();
+            // Each look announces, and may start a worker.
+            let find = move |worker: &Worker| {
+                let _ = worker.idle().wake_one();
+                tasks.pop()
+            };
+            let run = move || {
+                while let Some(task) = worker.next(|| find(&worker)) {
+                    task()
+                }
+            };
+            thread::Builder::new().spawn(run).map(drop)
+        })
+        .build();
+    let barrier = Arc::new(Barrier::new(5));
+    for _ in 0..4 {
+        let barrier = barrier.clone();
+        queue.push(Box::new(move || _ = barrier.wait()));
+        let _ = idle.wake_one();
+    }
+    barrier.wait();
+    idle.close();
+}
+
+#[test]
+fn a_pinned_task_starts_the_worker_of_its_place() {
+    let queue = Queue::new();
+    let (idle, _) = pool(3, &queue).build();
+    let (sender, done) = mpsc::channel();
+    queue.push(Box::new(move || sender.send(()).unwrap()));
+    assert_eq!(idle.wake_worker(2), Announced::Started);
+    done.recv().unwrap();
+    until(|| idle.asleep() == 1);
+    assert_eq!(idle.worker_metrics(2).thread_start_count, 1);
+    assert_eq!(idle.wake_worker(3), Announced::NoSuchWorker);
+    idle.close();
+}
+
+#[test]
+fn a_spent_worker_looks_once_more() {
+    let (sender, workers) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let (idle, _) = Idle::builder(1)
+        .start(move |worker| sender.lock().unwrap().send(worker).map_err(|_| io::ErrorKind::Other.into()))
+        .keep_alive(Duration::ZERO)
+        .build();
+    assert_eq!(idle.wake_one(), Announced::Started);
+    let worker = workers.recv().unwrap();
+    assert_eq!(worker.next(|| None::<u32>), None);
+    let mut looks = 0;
+    let mut find = || {
+        looks += 1;
+        None::<u32>
+    };
+    assert_eq!(worker.next(&mut find), None);
+    assert_eq!(looks, 1);
+    // Another one has its place.
+    assert_eq!(idle.wake_one(), Announced::Started);
+    let second = workers.recv().unwrap();
+    assert_eq!((second.index(), idle.workers()), (0, 1));
+    assert_eq!(worker.next(|| Some(3)), Some(3));
+    idle.close();
+}
+
+#[test]
+fn a_set_that_is_dropped_ends_with_its_threads() {
+    let queue = Queue::new();
+    let (idle, _) = pool(2, &queue).keep_alive(Duration::from_millis(1)).build();
+    let weak = idle.downgrade();
+    let _ = idle.wake_one();
+    drop(idle);
+    until(|| weak.upgrade().is_none());
+}
