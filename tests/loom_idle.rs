@@ -100,6 +100,7 @@ check! {
     panic_in_searching_look on Condvar <= 2, ParkingLot <= 2;
     dropped_worker_and_enter on Condvar <= 2, ParkingLot <= 2;
     close_against_push on Condvar <= 3, ParkingLot <= 3;
+    future_of_a_worker on Condvar <= 2, ParkingLot <= 2;
     join_after_close on Condvar <= 2, ParkingLot <= 2;
 }
 
@@ -599,4 +600,27 @@ fn join_after_close<W: Slow>() {
     idle.wake_one();
     idle.close();
     join(&idle, vec![waiter, setter]);
+}
+
+/// What came before the wake of a future is visible to its next poll.
+fn future_of_a_worker<W: Slow>() {
+    let (_idle, mut workers) = set::<W>(1);
+    let worker = workers.remove(0);
+    let data = Arc::new(AtomicUsize::new(0));
+    let mut waking = None;
+    let future = std::future::poll_fn(|context| {
+        if waking.is_some() {
+            assert_eq!(data.load(Relaxed), 1, "the poll does not see what came before the wake");
+            return std::task::Poll::Ready(());
+        }
+        let (data, waker) = (data.clone(), context.waker().clone());
+        waking = Some(thread::spawn(move || {
+            data.store(1, Relaxed);
+            waker.wake();
+        }));
+        std::task::Poll::Pending
+    });
+    worker.block_on(future, || None::<fn()>);
+    waking.into_iter().for_each(|thread| thread.join().unwrap());
+    forget(worker);
 }
