@@ -61,13 +61,15 @@ check! {
     two_events on Condvar <= 3, Futex <= 2, ParkingLot <= 2;
     a_task_that_blocks on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     standby_leaves on Condvar <= 2;
+    standby_counts_down on Condvar <= 1;
+    standby_comes_too_late on Condvar <= 1;
     always_at_once on Condvar <= 2;
     first_time_at_once on Condvar <= 2;
     deadline_of_the_polling_thread on Condvar <= 2;
     panic_in_wait on Condvar <= 2;
     panic_in_deliver on Condvar <= 2;
     two_threads_on_one_parker on Condvar <= 2, Futex <= 1, ParkingLot <= 1;
-    two_parkers_on_one_slow_path on Condvar <= 2, ParkingLot <= 1;
+    parkers_on_one_slow_path on Condvar <= 1, ParkingLot <= 1;
     polled_by_a_busy_thread on Condvar <= 2;
 }
 
@@ -135,6 +137,7 @@ struct Group {
     targets: Arc<std::sync::Mutex<Vec<Target>>>,
     /// What a task blocks on. loom does not see the counts of `Arc`, so this one outlives the threads.
     latch: Arc<AtomicParker>,
+    latches: Arc<[AtomicParker; 2]>,
 }
 
 impl Group {
@@ -149,7 +152,7 @@ impl Group {
         let interrupted = sources.clone();
         let events = Events { sources: sources.clone(), targets: Arc::clone(&targets) };
         let driver = Driver::new(events, move || _ = interrupted.signal.unpark()).hand_over_after(hand_over_after);
-        Self { driver, sources, targets, latch: Arc::new(AtomicParker::new()) }
+        Self { driver, sources, targets, latch: Arc::default(), latches: Arc::default() }
     }
 
     /// A parker that the next event wakes.
@@ -257,6 +260,64 @@ fn a_task_that_blocks<W: Slow>() {
     join([first, second]);
 }
 
+/// One thread after the other polls and then blocks, until the last one has had its event. The last but one counts down.
+fn standby_counts_down<W: Slow>() {
+    let group = Group::new(LONG);
+    let parkers = [(); 3].map(|()| group.parker::<W>());
+    let [one, two, three] = parkers;
+    let (blocked, sources) = (group.latch.clone(), group.sources.clone());
+    let ends = group.latches.clone();
+    let first = start(move || {
+        one.park();
+        sources.fire(1);
+        ends[0].park();
+    });
+    let ends = group.latches.clone();
+    let second = start(move || {
+        two.park();
+        blocked.unpark();
+        ends[1].park();
+    });
+    let ends = group.latches.clone();
+    let third = start(move || {
+        three.park();
+        ends.iter().for_each(|end| _ = end.unpark());
+    });
+    thread::yield_now(); // until all sleep
+    group.sources.fire(0);
+    group.latch.park();
+    group.sources.fire(2);
+    advance_clock();
+    join([first, second, third]);
+}
+
+/// The first thread comes back before the standby looks, and takes the role again. Then it leaves once more, and blocks.
+fn standby_comes_too_late<W: Slow>() {
+    let group = Group::new(LONG);
+    let (one, two) = (group.parker::<W>(), group.parker::<W>());
+    let (left, end) = (group.latch.clone(), group.latches.clone());
+    let first = start(move || {
+        for _ in 0..2 {
+            one.park();
+            left.unpark();
+        }
+        end[0].park();
+    });
+    let end = group.latches.clone();
+    let second = start(move || {
+        two.park();
+        end[0].unpark();
+    });
+    for _ in 0..2 {
+        thread::yield_now(); // until both sleep
+        group.sources.fire(0);
+        group.latch.park();
+    }
+    group.sources.fire(1);
+    advance_clock();
+    join([first, second]);
+}
+
 /// Three threads: one blocks with a task, and the standby gets a token of its own and leaves.
 fn standby_leaves<W: Slow>() {
     let group = Group::new(LONG);
@@ -309,11 +370,12 @@ fn at_once<W: Slow>(hand_over_after: Duration) {
 fn deadline_of_the_polling_thread<W: Slow>() {
     let group = Group::new(LONG);
     let (timed, untimed) = (group.bare::<W>(), group.parker::<W>());
-    let timed = start(move || _ = timed.park_timeout(LONG));
+    let timed = start(move || assert!(!timed.park_timeout(LONG)));
     let untimed = start(move || untimed.park());
     advance_clock();
+    join([timed]);
     group.sources.fire(0);
-    join([timed, untimed]);
+    join([untimed]);
 }
 
 fn panics_in<W: Slow>(place: &'static str) {
@@ -362,25 +424,28 @@ fn two_threads_on_one_parker<W: Slow>() {
     join(sleepers);
 }
 
-/// Two parkers share a slow path in an `Arc`.
-fn two_parkers_on_one_slow_path<W: Slow>() {
+/// Three parkers share a slow path in an `Arc`. One of them polls.
+fn parkers_on_one_slow_path<W: Slow>() {
     let group = Group::new(LONG);
     let slow = Arc::new(group.driver.or(W::default()));
-    let parkers = [slow.clone(), slow].map(|slow| Parker::with_wait(slow).with_spin(Spin::off()));
-    let [one, two] = parkers.each_ref().map(|parker| parker.unparker());
-    let sleepers = parkers.map(|parker| start(move || parker.park()));
-    two.unpark();
-    one.unpark();
-    join(sleepers);
+    let parkers = [slow.clone(), slow.clone(), slow].map(|slow| Parker::with_wait(slow).with_spin(Spin::off()));
+    let unparkers = parkers.each_ref().map(|parker| parker.unparker());
+    let threads = parkers.map(|parker| start(move || parker.park()));
+    thread::yield_now();
+    for (unparker, thread) in unparkers.iter().zip(threads).rev() {
+        unparker.unpark();
+        join([thread]);
+    }
 }
 
-/// A busy thread polls while the other one goes to sleep.
+/// A busy thread polls while the other one goes to sleep, or polls.
 fn polled_by_a_busy_thread<W: Slow>() {
     let group = Group::new(LONG);
     let parker = group.parker::<W>();
     let sleeper = start(move || parker.park());
+    group.driver.poll_now();
     group.sources.fire(0);
     group.driver.poll_now();
-    sleeper.join().unwrap();
+    join([sleeper]);
     assert!(!group.driver.is_polled());
 }

@@ -9,7 +9,7 @@ mutant "a standby that leaves is still the standby" driver/role.rs \
     's/group.standby.take_if(|standby| standby.bed == address(bed))/None::<Standby>/'
 mutant "a thread that leaves its bed stays in the list" driver/role.rs '/pub(super) fn leave/,/^    }/s/group.remove(bed);//'
 mutant "a thread that polls stays in the list" driver/role.rs '/pub(super) fn look/,/^    }/s/group.remove(bed);//'
-mutant "the standby is not woken" driver/role.rs '/pub(super) fn wake/,/^    }/s/bed.unpark();/let _ = bed;/'
+mutant "the standby is not woken" driver/role.rs 's/self.0.map(|bed| bed.unpark()).is_some()/self.0.is_some()/'
 mutant "the standby sleeps without a limit" driver/role.rs '/fn count_down/,/^    }/s/return self.due;/return None;/'
 mutant "the standby does not take the role when its time is over" driver/role.rs \
     's/let is_early = is_standby .*/let is_early = is_standby \&\& !at_once;/'
@@ -20,7 +20,8 @@ mutant "a standby that polls is still the standby" driver/role.rs \
 mutant "a standby that finds the role held stops to count and is still the standby" driver/role.rs \
     '/fn count_down/,/^    }/s/self.standby = None;//'
 mutant "two threads poll" driver/role.rs 's/if word == VACANT \&\& !is_early/if !is_early/'
-mutant "a busy thread polls beside another" driver/role.rs '/pub(super) fn take_now/,/^    }/{s/if self.is_held()/if false/;s/if vacant {/if true {/}'
+mutant "a busy thread polls beside another" driver/role.rs \
+    '/pub(super) fn take_now/,/^    }/{s/if self.is_held()/if false/;s/let vacant = .*/let vacant = true;/}'
 mutant "nobody polls again" driver/role.rs '/pub(super) fn again/,/^    }/s/self.set(member.number | WAITING);//'
 mutant "the role is not given up" driver/role.rs '/pub(super) fn give_up/,/^    }/s/self.set(VACANT);//'
 mutant "a panic keeps the role" driver/mod.rs 's/let result = catch_unwind(AssertUnwindSafe(|| poll(\&mut event_loop)));/poll(\&mut event_loop); let result = Ok::<(), Box<dyn std::any::Any + Send>>(());/'
