@@ -12,6 +12,8 @@
 mod slow;
 
 use atomic_parker::driver::{Driver, DriverOr, EventLoop};
+use atomic_parker::idle::model::{assert_at_rest, set_places_in_row};
+use atomic_parker::idle::{Builder, Idle, Worker};
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
 use atomic_parker::{AtomicParker, Parker, Spin, Unparker};
@@ -19,12 +21,21 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread::{self, JoinHandle};
 use slow::Slow;
 use std::io::Write;
+use std::mem::forget;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Runs a model over all interleavings with at most `preemptions`.
 fn explore(name: &str, preemptions: usize, model: fn()) {
+    // Workers share a row of places, or not.
+    for places in if name.starts_with("worker") { 1..=2 } else { 2..=2 } {
+        set_places_in_row(places);
+        explore_in(name, preemptions, model);
+    }
+}
+
+fn explore_in(name: &str, preemptions: usize, model: fn()) {
     let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counter = interleavings.clone();
     let mut builder = loom::model::Builder::new();
@@ -71,6 +82,9 @@ check! {
     two_threads_on_one_parker on Condvar <= 2, Futex <= 1, ParkingLot <= 1;
     parkers_on_one_slow_path on Condvar <= 1, ParkingLot <= 1;
     polled_by_a_busy_thread on Condvar <= 2;
+    workers_and_events on Condvar <= 1, Futex <= 1, ParkingLot <= 1;
+    workers_event_and_caller on Condvar <= 1, ParkingLot <= 1;
+    worker_beside_a_bare_thread on Condvar <= 2, ParkingLot <= 1;
 }
 
 const LONG: Duration = Duration::from_secs(1);
@@ -166,8 +180,75 @@ impl Group {
         Parker::with_wait(self.driver.or(W::default())).with_spin(Spin::off())
     }
 
+    /// Workers, and the queue of their tasks. An event is a task for them.
+    fn workers<W: Slow, const WORKERS: usize>(&self, events: usize, tasks: usize) -> (Pool<W>, [Set<W>; WORKERS]) {
+        let (idle, workers) = Builder::with_driver(&self.driver, (0..WORKERS).map(|_| W::default())).build();
+        let tasks: Arc<[AtomicUsize]> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+        let pool = Pool { idle, left: Arc::new(AtomicUsize::new(tasks.len())), tasks };
+        for event in 0..events {
+            let pool = pool.clone();
+            self.targets.lock().unwrap().push(Box::new(move || pool.push(event)));
+        }
+        let sets: Vec<_> = workers.into_iter().map(|worker| Set { worker, pool: pool.clone() }).collect();
+        (pool, sets.try_into().ok().unwrap())
+    }
+
     fn target<W: Wait + Send + Sync + 'static>(&self, unparker: Unparker<W>) {
         self.targets.lock().unwrap().push(Box::new(move || _ = unparker.unpark()));
+    }
+}
+
+struct Pool<W> {
+    idle: Idle<DriverOr<Events, W>>,
+    tasks: Arc<[AtomicUsize]>,
+    /// The taker of the last task closes the set.
+    left: Arc<AtomicUsize>,
+}
+
+impl<W> Clone for Pool<W> {
+    fn clone(&self) -> Self {
+        Self { idle: self.idle.clone(), tasks: self.tasks.clone(), left: self.left.clone() }
+    }
+}
+
+impl<W: Slow> Pool<W> {
+    fn push(&self, task: usize) {
+        self.tasks[task].store(1, Relaxed);
+        let _ = self.idle.wake_one();
+    }
+
+    fn pop(&self) -> Option<usize> {
+        // The load may read an old value. A read-modify-write of loom cannot.
+        (0..self.tasks.len())
+            .find(|&task| self.tasks[task].load(Relaxed) == 1 && self.tasks[task].swap(0, Relaxed) == 1)
+    }
+}
+
+struct Set<W> {
+    worker: Worker<DriverOr<Events, W>>,
+    pool: Pool<W>,
+}
+
+impl<W: Slow> Set<W> {
+    fn work(self, run: impl Fn(usize) + 'static) -> JoinHandle<()> {
+        start(move || {
+            while let Some(task) = self.worker.next(|| self.pool.pop()) {
+                if self.pool.left.fetch_sub(1, Relaxed) == 1 {
+                    self.pool.idle.close();
+                }
+                run(task);
+            }
+            forget(self.worker); // Its drop takes a lock, which only adds interleavings.
+        })
+    }
+}
+
+/// Task 0 waits until task 1 runs.
+fn wait_for_each_other(group: &Group) -> impl Fn(usize) + Clone + 'static {
+    let latch = group.latch.clone();
+    move |task| match task {
+        0 => latch.park(),
+        _ => _ = latch.unpark(),
     }
 }
 
@@ -447,5 +528,48 @@ fn polled_by_a_busy_thread<W: Slow>() {
     group.sources.fire(0);
     group.driver.poll_now();
     join([sleeper]);
+    assert!(!group.driver.is_polled());
+}
+
+/// Two workers, and two events whose tasks wait for each other.
+fn workers_and_events<W: Slow>() {
+    let group = Group::new(LONG);
+    let (pool, workers) = group.workers::<W, 2>(2, 2);
+    let threads = workers.map(|worker| worker.work(wait_for_each_other(&group)));
+    group.sources.fire(0);
+    group.sources.fire(1);
+    advance_clock();
+    join(threads);
+    assert_at_rest(&pool.idle);
+    assert!(!group.driver.is_polled());
+}
+
+/// The same with one event, and one task that the caller announces.
+fn workers_event_and_caller<W: Slow>() {
+    let group = Group::new(LONG);
+    let (pool, workers) = group.workers::<W, 2>(1, 2);
+    let threads = workers.map(|worker| worker.work(wait_for_each_other(&group)));
+    pool.push(1);
+    group.sources.fire(0);
+    advance_clock();
+    join(threads);
+    assert_at_rest(&pool.idle);
+}
+
+/// One worker, with an event for its task, and one bare thread with an event of its own.
+fn worker_beside_a_bare_thread<W: Slow>() {
+    let group = Group::new(LONG);
+    let (_pool, [worker]) = group.workers::<W, 1>(1, 1);
+    let bare = group.parker::<W>();
+    let (done, tell) = (group.latch.clone(), group.latch.clone());
+    let worker = worker.work(move |_| done.park());
+    let bare = start(move || {
+        bare.park();
+        tell.unpark();
+    });
+    group.sources.fire(0);
+    group.sources.fire(1);
+    advance_clock();
+    join([worker, bare]);
     assert!(!group.driver.is_polled());
 }

@@ -73,11 +73,15 @@
 //!
 //! They stand in `role.rs`, with the table of its transitions. Here there are none: the event loop is behind a lock that only the holder of the role takes.
 
+mod polled;
 mod role;
+
+pub(crate) use polled::Polled;
 
 use crate::atomic_parker::{AtomicParker, Sleepers};
 use crate::sync::{has_passed, lock, now, Mutex};
 use crate::wait::{Condvar, Key, Sleeper, Wait};
+use polled::Polling;
 use role::{Bed, Member, Period, Role, Turn};
 use std::fmt;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
@@ -194,7 +198,27 @@ impl<E> Driver<E> {
     /// See the [module](self).
     #[must_use]
     pub fn or<W: Wait + Send + Sync + 'static>(&self, wait: W) -> DriverOr<E, W> {
-        DriverOr { driver: self.clone(), own: Arc::new(Own(AtomicParker::with_wait(wait))), rank: 0 }
+        DriverOr { driver: self.clone(), own: Arc::new(Own(AtomicParker::with_wait(wait))), worker: None }
+    }
+
+    /// Slow paths for the workers of one set, and what the set sees of the driver.
+    pub(crate) fn or_each<W>(
+        &self,
+        waits: impl IntoIterator<Item = W>,
+    ) -> (Arc<Polled>, impl Iterator<Item = DriverOr<E, W>>)
+    where
+        E: EventLoop + Send + 'static,
+        W: Wait + Send + Sync + 'static,
+    {
+        let waits: Vec<_> = waits.into_iter().collect();
+        let driver = self.clone();
+        let polled = Arc::new(Polled::new(waits.len(), move || driver.poll_now()));
+        let (driver, of_set) = (self.clone(), polled.clone());
+        let workers = waits.into_iter().enumerate();
+        (
+            polled,
+            workers.map(move |(index, wait)| DriverOr { worker: Some((of_set.clone(), index)), ..driver.or(wait) }),
+        )
     }
 
     /// Has the polling thread look at the timers again, and wait again; returns whether there is such a thread.
@@ -274,14 +298,17 @@ impl<E: EventLoop> Driver<E> {
 
 impl<E> Shared<E> {
     /// Lends the event loop to the holder of the role, who then gives it up.
-    fn poll(&self, poll: impl FnOnce(&mut E)) {
+    ///
+    /// Returns whether another thread is woken for it.
+    fn poll(&self, poll: impl FnOnce(&mut E)) -> bool {
         let mut event_loop = lock(&self.event_loop);
         let result = catch_unwind(AssertUnwindSafe(|| poll(&mut event_loop)));
         drop(event_loop);
-        self.role.give_up().wake();
+        let hands_over = self.role.give_up().wake();
         if let Err(panic) = result {
             resume_unwind(panic);
         }
+        hands_over
     }
 }
 
@@ -311,11 +338,11 @@ impl<E> RefUnwindSafe for Driver<E> {}
 /// # Examples
 ///
 /// See the [module](self).
-pub struct DriverOr<E, W> {
+pub struct DriverOr<E, W = Condvar> {
     driver: Driver<E>,
     own: Arc<Own<W>>,
-    /// See [`Member`].
-    rank: usize,
+    /// The index in a set of workers.
+    worker: Option<(Arc<Polled>, usize)>,
 }
 
 /// Aligned, so that the address is a member's number.
@@ -330,7 +357,15 @@ impl<W: Wait + Send + Sync> Bed for Own<W> {
 
 impl<E, W> DriverOr<E, W> {
     fn member(&self) -> Member {
-        Member { number: Arc::as_ptr(&self.own) as usize, rank: self.rank }
+        let rank = self.worker.as_ref().map_or(0, |(_, index)| index + 1);
+        Member { number: Arc::as_ptr(&self.own) as usize, rank }
+    }
+
+    /// Shows the set whether this worker polls.
+    fn show(&self, polls: bool, delivers: bool) {
+        if let Some((polled, index)) = &self.worker {
+            polled.set(polls.then_some(Polling { index: *index, delivers }));
+        }
     }
 
     fn interrupt(&self) {
@@ -362,22 +397,40 @@ impl<E: EventLoop, W: Wait + Send + Sync + 'static> DriverOr<E, W> {
     /// Polls, with the role, until the token is there or the deadline has passed, or a worker is to poll.
     fn poll(&self, sleeper: &Sleeper<'_>) {
         let role = &self.driver.shared.role;
-        self.driver.shared.poll(|event_loop| loop {
-            role.before_wait();
-            if !sleeper.still_parked() || has_passed(sleeper.deadline()) {
-                break;
+        let hands_over = self.driver.shared.poll(|event_loop| {
+            let shown = Shown(self);
+            loop {
+                self.show(true, false);
+                role.before_wait();
+                if !sleeper.still_parked() || has_passed(sleeper.deadline()) {
+                    break;
+                }
+                event_loop.wait(sleeper.deadline());
+                role.awake(self.member());
+                if sleeper.is_alone() {
+                    // So that an unpark of this thread, in `deliver` for example, needs no wake.
+                    sleeper.leave(false);
+                }
+                self.show(true, true);
+                event_loop.deliver();
+                if !sleeper.parks_again() || !role.again(self.member()) {
+                    break;
+                }
             }
-            event_loop.wait(sleeper.deadline());
-            role.awake(self.member());
-            if sleeper.is_alone() {
-                // So that an unpark of this thread, in `deliver` for example, needs no wake.
-                sleeper.leave(false);
-            }
-            event_loop.deliver();
-            if !sleeper.parks_again() || !role.again(self.member()) {
-                break;
-            }
+            drop(shown);
         });
+        if let Some((polled, index)) = self.worker.as_ref().filter(|_| hands_over) {
+            polled.count_hand_over(*index);
+        }
+    }
+}
+
+/// The set does not see this worker poll any more, also after a panic of the event loop.
+struct Shown<'a, E, W>(&'a DriverOr<E, W>);
+
+impl<E, W> Drop for Shown<'_, E, W> {
+    fn drop(&mut self) {
+        self.0.show(false, false);
     }
 }
 

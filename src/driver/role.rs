@@ -76,10 +76,9 @@ pub(super) struct Period {
 pub(super) struct Armed(Option<Arc<dyn Bed>>);
 
 impl Armed {
-    pub(super) fn wake(self) {
-        if let Some(bed) = self.0 {
-            bed.unpark();
-        }
+    /// Returns whether there is one.
+    pub(super) fn wake(self) -> bool {
+        self.0.map(|bed| bed.unpark()).is_some()
     }
 }
 

@@ -1,6 +1,8 @@
 use super::audit::{Audit, Finding};
 use super::{Growth, Idle, Worker};
+use crate::driver::{Driver, DriverOr, EventLoop, Polled};
 use crate::pair::Parker;
+use crate::spin::Spin;
 use crate::wait::{self, Wait};
 use std::fmt;
 use std::io;
@@ -40,6 +42,7 @@ pub struct Builder<W = wait::Condvar> {
     growth: Option<Growth<W>>,
     keep_alive: Option<Duration>,
     audit: Option<Audit>,
+    polled: Option<Arc<Polled>>,
 }
 
 impl<W> Builder<W> {
@@ -54,7 +57,7 @@ impl<W> Builder<W> {
     /// assert_eq!(workers.len(), 1);
     /// ```
     pub fn with_parkers(parkers: impl IntoIterator<Item = Parker<W>>) -> Self {
-        Self { parkers: parkers.into_iter().collect(), growth: None, keep_alive: None, audit: None }
+        Self { parkers: parkers.into_iter().collect(), growth: None, keep_alive: None, audit: None, polled: None }
     }
 
     /// Ends a started worker that was idle for so long: its [`next`](Worker::next) returns `None`, and its place is vacant.
@@ -108,7 +111,51 @@ impl<W> Builder<W> {
     #[must_use]
     pub fn build(self) -> (Idle<W>, Vec<Worker<W>>) {
         let keep_alive = self.keep_alive;
-        Idle::with_parts(self.parkers, self.growth.map(|growth| Growth { keep_alive, ..growth }), self.audit)
+        Idle::with_parts(
+            self.parkers,
+            self.growth.map(|growth| Growth { keep_alive, ..growth }),
+            self.audit,
+            self.polled,
+        )
+    }
+}
+
+impl<E, W> Builder<DriverOr<E, W>>
+where
+    E: EventLoop + Send + 'static,
+    W: Wait + Send + Sync + 'static,
+{
+    /// Begins a set whose workers share an event loop: one idle worker sleeps in it, the others each in one of `waits`.
+    ///
+    /// The workers never spin, as a worker that spins does not poll. Of the rules of the [driver](crate::driver), those for workers are:
+    ///
+    /// - The event loop's `deliver` announces the work of its events by [`wake_one`](Idle::wake_one) or [`wake`](Idle::wake), through a
+    ///   [`WeakIdle`](super::WeakIdle), as the set keeps the event loop alive. The first announcement goes to the polling worker
+    ///   itself. So for a single event no other worker is woken.
+    /// - While a worker waits in the event loop, it is woken last of those that sleep. (In a set of more than 32 workers, of its group of 32.)
+    /// - A busy worker polls without waiting at each 61st task since its last sleep. With an [audit](Builder::audit), it does so at each task.
+    /// - A thread in [`block_on`](crate::Parker::block_on), or on another parker of the driver's group, polls only while no worker
+    ///   sleeps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::driver::{Driver, EventLoop};
+    /// use atomic_parker::{idle::Builder, wait};
+    ///
+    /// # struct NoEvents;
+    /// # impl EventLoop for NoEvents {
+    /// #     fn wait(&mut self, _: Option<std::time::Instant>) {}
+    /// #     fn deliver(&mut self) {}
+    /// # }
+    /// let driver = Driver::new(NoEvents, || ());
+    /// let (_idle, workers) = Builder::with_driver(&driver, [wait::Condvar::new()]).build();
+    /// assert_eq!(workers.len(), 1);
+    /// ```
+    pub fn with_driver(driver: &Driver<E>, waits: impl IntoIterator<Item = W>) -> Self {
+        let (polled, waits) = driver.or_each(waits);
+        let parkers = waits.map(|wait| Parker::with_wait(wait).with_spin(Spin::off()));
+        Self { polled: Some(polled), ..Self::with_parkers(parkers) }
     }
 }
 

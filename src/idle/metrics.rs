@@ -27,6 +27,8 @@ pub struct Metrics {
     pub wake_count: usize,
     /// How often a worker that was woken found nothing.
     pub noop_count: usize,
+    /// How often a worker left the event loop of a [`Driver`](crate::driver::Driver), and woke another thread to take its place.
+    pub hand_over_count: usize,
     /// How many threads were started, by [`Builder::start`](super::Builder::start).
     pub thread_start_count: usize,
     /// How many of these have ended.
@@ -44,7 +46,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Adds them to `metrics`.
+    /// Adds them to `metrics`. The driver counts its hand-overs itself.
     pub(super) fn add_to(&self, metrics: &mut Metrics) {
         for (counter, sum) in [
             (&self.parks, &mut metrics.park_count),

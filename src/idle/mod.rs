@@ -19,6 +19,7 @@ pub use builder::Builder;
 pub use metrics::Metrics;
 pub use worker::{Next, Worker};
 
+use crate::driver::{Driver, DriverOr, EventLoop, Polled};
 use crate::pair::{Parker, Unparker};
 use crate::sync::{lock, Mutex};
 use crate::wait::{self, Wait};
@@ -156,6 +157,38 @@ impl Idle {
     }
 }
 
+impl<E: EventLoop + Send + 'static> Idle<DriverOr<E>> {
+    /// Creates a set of `workers` workers that share an event loop: one idle worker sleeps in it, the others on the default slow path.
+    ///
+    /// The workers never spin, as a worker that spins does not poll. For other slow paths, and for a set that grows, there is
+    /// [`Builder::with_driver`], where the rules are described.
+    ///
+    /// # Panics
+    ///
+    /// If there are more workers than [`MAX_WORKERS`](Idle::MAX_WORKERS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use atomic_parker::driver::{Driver, EventLoop};
+    /// use atomic_parker::idle::Idle;
+    ///
+    /// # struct NoEvents;
+    /// # impl EventLoop for NoEvents {
+    /// #     fn wait(&mut self, _: Option<std::time::Instant>) {}
+    /// #     fn deliver(&mut self) {}
+    /// # }
+    /// let driver = Driver::new(NoEvents, || ());
+    /// let (idle, workers) = Idle::with_driver(4, &driver);
+    /// assert_eq!((idle.workers(), workers.len()), (4, 4));
+    /// ```
+    #[must_use]
+    pub fn with_driver(workers: usize, driver: &Driver<E>) -> (Self, Vec<Worker<DriverOr<E>>>) {
+        assert!(workers <= head::MAX_WORKERS, "an idle set holds {} workers at most", head::MAX_WORKERS);
+        Builder::with_driver(driver, (0..workers).map(|_| wait::Condvar::new())).build()
+    }
+}
+
 impl<W> Idle<W> {
     /// Creates a set with a worker for each of these parkers, on any slow path and with any [`Spin`](crate::Spin).
     ///
@@ -179,7 +212,12 @@ impl<W> Idle<W> {
         Builder::with_parkers(parkers).build()
     }
 
-    fn with_parts(parkers: Vec<Parker<W>>, growth: Option<Growth<W>>, audit: Option<Audit>) -> (Self, Vec<Worker<W>>) {
+    fn with_parts(
+        parkers: Vec<Parker<W>>,
+        growth: Option<Growth<W>>,
+        audit: Option<Audit>,
+        polled: Option<Arc<Polled>>,
+    ) -> (Self, Vec<Worker<W>>) {
         assert!(parkers.len() <= head::MAX_WORKERS, "an idle set holds {} workers at most", head::MAX_WORKERS);
         let grows = growth.is_some();
         let place = |parker: &Parker<W>| Place { unparker: parker.unparker(), counters: CachePadded::default() };
@@ -187,7 +225,7 @@ impl<W> Idle<W> {
         let (vacant, running): (Vec<_>, Vec<_>) =
             parkers.into_iter().map(|parker| if grows { (Some(parker), None) } else { (None, Some(parker)) }).unzip();
         let vacant = vacant.into_iter().map(|parker| Vacant { parker, failed: false }).collect();
-        let roster = Roster::new(running.len(), grows, audit.is_some());
+        let roster = Roster::new(running.len(), grows, audit.is_some(), polled);
         let idle = Self { shared: Arc::new(Shared { roster, places, vacant: Mutex::new(vacant), growth, audit }) };
         let running = running.into_iter().enumerate();
         let workers = running.filter_map(|(index, parker)| Some(Worker::new(idle.clone(), index, parker?, false)));
@@ -286,7 +324,7 @@ impl<W> Idle<W> {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         let mut metrics = Metrics::default();
-        self.shared.places.iter().for_each(|place| place.counters.add_to(&mut metrics));
+        (0..self.shared.places.len()).for_each(|index| self.add_metrics(index, &mut metrics));
         metrics
     }
 
@@ -303,8 +341,15 @@ impl<W> Idle<W> {
     #[must_use]
     pub fn worker_metrics(&self, index: usize) -> Metrics {
         let mut metrics = Metrics::default();
-        self.shared.places.get(index).into_iter().for_each(|place| place.counters.add_to(&mut metrics));
+        self.add_metrics(index, &mut metrics);
         metrics
+    }
+
+    fn add_metrics(&self, index: usize, metrics: &mut Metrics) {
+        let Some(place) = self.shared.places.get(index) else { return };
+        place.counters.add_to(metrics);
+        let hand_overs = self.shared.roster.polled().map_or(0, |polled| polled.hand_overs(index));
+        metrics.hand_over_count = metrics.hand_over_count.wrapping_add(hand_overs);
     }
 
     /// A number that tells sets apart.

@@ -10,7 +10,7 @@
 //! | [`announce`](Roster::announce) | `wake_one` | idle is 0: nothing. Searches: debt + 1. Else searches + 1 | `pass` |
 //! | [`add_search`](Roster::add_search) | `wake` | searches + 1 | `pass` |
 //! | [`claim`](Roster::claim) | `wake_worker`, `close` | neither bit is set: as `announce`. Else searches + 1 | clear the bit; `pass` if it is gone by then |
-//! | [`pass`](Roster::pass) | the owner of a search | | clear the first asleep bit, or else the first vacant bit: its worker has the search now |
+//! | [`pass`](Roster::pass) | the owner of a search | | clear the first asleep bit (see [`choose`](Roster::choose)), or else the first vacant bit: its worker has the search now |
 //! | `pass` finds no bit | the owner of a search | the last search, with a debt: take the debt, and read the bits again. Else searches - 1 | give the debt back before a bit is cleared |
 //! | [`sign`](Roster::sign) | a worker without work | after the bit: idle + 1 | set the asleep bit; fence after the head |
 //! | [`end_search`](Roster::end_search) | a searching worker without work | after the bit: searches - 1, debt + 1 if others search. The last search, with a debt: take the debt, and keep the search | set the asleep bit; fence after the head; clear the bit again if the search was kept |
@@ -47,9 +47,11 @@
 //! before `close`.
 
 use super::head::{Debt, Head};
+use crate::driver::Polled;
 use crate::sync::atomic::{fence, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
+use std::sync::Arc;
 
 /// How many places a row has: one bit each in the lower and in the upper half of a number.
 #[cfg(not(all(loom, feature = "loom")))]
@@ -66,6 +68,8 @@ pub(super) struct Roster {
     rows: usize,
     /// Whether an announcement may start a worker in a vacant place. Such places count as idle.
     grows: bool,
+    /// For workers that share an event loop.
+    polled: Option<Arc<Polled>>,
     #[cfg(all(loom, feature = "loom"))]
     places: usize,
 }
@@ -115,7 +119,7 @@ struct Search {
 
 impl Roster {
     /// No worker sleeps. The places of a set that grows are vacant.
-    pub(super) fn new(places: usize, grows: bool, audited: bool) -> Self {
+    pub(super) fn new(places: usize, grows: bool, audited: bool, polled: Option<Arc<Polled>>) -> Self {
         #[cfg(all(loom, feature = "loom"))]
         let in_row = super::model::places_in_row();
         #[cfg(not(all(loom, feature = "loom")))]
@@ -132,6 +136,7 @@ impl Roster {
             far: (NEAR..rows).map(row).collect(),
             rows,
             grows,
+            polled,
             #[cfg(all(loom, feature = "loom"))]
             places: in_row,
         }
@@ -263,7 +268,7 @@ impl Roster {
                         let debt = std::mem::replace(taken, Debt::None);
                         self.change(|head| head.and_debt(debt));
                     }
-                    let place = candidates.trailing_zeros();
+                    let place = self.choose(candidates, first);
                     let rest = seen & !(1 << (shift + place));
                     // Release: the claimed worker must find its search in the head. Not seen by models.
                     match bits.compare_exchange_weak(seen, rest, Ordering::Release, Ordering::Relaxed) {
@@ -275,6 +280,28 @@ impl Roster {
             }
         }
         None
+    }
+
+    /// Which of the candidates in a row is claimed: the lowest.
+    ///
+    /// But a worker that delivers events comes first, as it is awake, and one that waits in the event loop comes last, as another
+    /// one would have to take its place there. A hint, and among the places of one row: all owners of a search read the rows in one order.
+    fn choose(&self, candidates: usize, first: usize) -> u32 {
+        let lowest = candidates.trailing_zeros();
+        let Some(polling) = self.polled.as_ref().and_then(|polled| polled.polling()) else { return lowest };
+        let place = polling.index.checked_sub(first).filter(|&place| place < self.places_in_row());
+        let polls = place.map_or(0, |place| candidates & 1 << place);
+        let others = candidates & !polls;
+        match polls {
+            0 => lowest,
+            _ if polling.delivers || others == 0 => polls.trailing_zeros(),
+            _ => others.trailing_zeros(),
+        }
+    }
+
+    /// What the set sees of the driver that its workers share.
+    pub(super) fn polled(&self) -> Option<&Polled> {
+        self.polled.as_deref()
     }
 
     /// Claims this worker, after `is_quiet`. False: it is awake, and another one may have been asked for a search.

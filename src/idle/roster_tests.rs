@@ -98,7 +98,7 @@ impl Arbitrary for Step {
 fn roster_does_what_the_table_says() {
     fn holds(places: u8, grows: bool, steps: Vec<Step>) -> bool {
         let places = 1 + usize::from(places) % 70;
-        let roster = Roster::new(places, grows, false);
+        let roster = Roster::new(places, grows, false, None);
         let state = if grows { State::Vacant } else { State::Active };
         let mut model = Model { places: vec![state; places], debt: Debt::None, grows };
         for step in steps {

@@ -34,6 +34,11 @@ pub enum Next<T> {
     Closed,
 }
 
+const ALWAYS: u8 = u8::MAX;
+
+/// After so many tasks without a sleep, a worker looks for events. As tokio's default.
+const TASKS_PER_POLL: u8 = 61;
+
 /// A worker of an [`Idle`] set: finds work, and sleeps while there is none.
 ///
 /// It belongs to one thread at a time, and owns its parker. A worker that is dropped leaves the set: no wake is sent to
@@ -63,8 +68,9 @@ pub struct Worker<W = wait::Condvar> {
     /// `None` once the place was given up.
     parker: RefCell<Option<Parker<W>>>,
     standing: Cell<Standing>,
-    /// Whether a first look that finds work is all that `next` does: the worker is active, and nothing watches its looks.
-    quick: Cell<bool>,
+    /// In how many calls a first look that finds work is all that `next` does: [`ALWAYS`], or until the worker polls its event
+    /// loop again. Zero: it is not active, or an audit watches its looks.
+    quick: Cell<u8>,
     looking: Cell<bool>,
     /// How many looks in a row have announced, and found nothing.
     announced: Cell<u8>,
@@ -84,12 +90,23 @@ enum Standing {
     Spent,
 }
 
+impl<W> Idle<W> {
+    /// See [`Worker::quick`].
+    fn quick_calls(&self) -> u8 {
+        match (&self.shared.audit, self.shared.roster.polled()) {
+            (Some(_), _) => 0,
+            (None, Some(_)) => TASKS_PER_POLL - 1,
+            (None, None) => ALWAYS,
+        }
+    }
+}
+
 impl<W> Worker<W> {
     /// `started`: the place was claimed, so the worker begins with a search.
     pub(super) fn new(idle: Idle<W>, index: usize, parker: Parker<W>, started: bool) -> Self {
         let standing = if started { Standing::Searching(Debt::None) } else { Standing::Active };
         Self {
-            quick: Cell::new(!started && idle.shared.audit.is_none()),
+            quick: Cell::new(if started { 0 } else { idle.quick_calls() }),
             idle,
             index,
             parker: RefCell::new(Some(parker)),
@@ -156,7 +173,7 @@ impl<W> Worker<W> {
     /// The worker is active from now on.
     fn activate(&self) {
         self.standing.set(Standing::Active);
-        self.quick.set(self.idle.shared.audit.is_none());
+        self.quick.set(self.idle.quick_calls());
     }
 
     /// Calls a closure of the user, in which this worker must not be asked for work.
@@ -195,6 +212,7 @@ impl<W> Worker<W> {
         let gave_up = self.roster().give_up(self.index);
         if gave_up {
             self.standing.set(Standing::Spent);
+            self.quick.set(0);
             self.counters().ends.count();
         } else {
             self.parker.replace(vacant[self.index].parker.take());
@@ -337,7 +355,11 @@ impl<W: Wait> Worker<W> {
         mut find: impl FnMut() -> Option<T>,
         is_own: impl Fn(&T) -> bool,
     ) -> Next<T> {
-        if self.quick.get() {
+        let quick = self.quick.get();
+        if quick > 0 {
+            if quick < ALWAYS {
+                self.quick.set(quick - 1);
+            }
             if let Some(work) = self.call(&mut find) {
                 return Next::Work(work);
             }
@@ -354,7 +376,11 @@ impl<W: Wait> Worker<W> {
         is_own: impl Fn(&T) -> bool,
     ) -> Next<T> {
         self.announced.set(0);
-        if !self.quick.get() && !matches!(self.standing.get(), Standing::Searching(_)) {
+        if self.quick.get() == 0 && !matches!(self.standing.get(), Standing::Searching(_)) {
+            if let Some(polled) = self.roster().polled().filter(|_| self.standing.get() == Standing::Active) {
+                self.quick.set(self.idle.quick_calls());
+                polled.poll_now();
+            }
             if let Some(work) = self.look(&mut find) {
                 return Next::Work(work);
             } else if self.standing.get() == Standing::Spent {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 type Call = Arc<dyn Fn() + Send + Sync>;
@@ -18,6 +18,8 @@ pub struct Sources {
     timers: Mutex<BTreeMap<(Instant, usize), Call>>,
     /// How often `wait` has begun.
     pub polls: AtomicUsize,
+    /// The thread of the last poll.
+    pub polled_by: Mutex<ThreadId>,
     /// How often it was interrupted.
     pub interrupts: AtomicUsize,
 }
@@ -33,6 +35,7 @@ pub fn new() -> (Driver<Loop>, Arc<Sources>) {
         sockets: Mutex::default(),
         timers: Mutex::default(),
         polls: AtomicUsize::new(0),
+        polled_by: Mutex::new(thread::current().id()),
         interrupts: AtomicUsize::new(0),
     });
     let interrupted = sources.clone();
@@ -70,6 +73,7 @@ impl EventLoop for Loop {
     fn wait(&mut self, until: Option<Instant>) {
         let sources = &self.sources;
         sources.polls.fetch_add(1, SeqCst);
+        *sources.polled_by.lock().unwrap() = thread::current().id();
         let timer = sources.timers.lock().unwrap().keys().next().map(|(at, _)| *at);
         let until = until.into_iter().chain(timer).min();
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));

@@ -4,3 +4,4 @@
 mod events;
 mod rules;
 mod stress;
+mod workers;

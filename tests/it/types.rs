@@ -1,6 +1,7 @@
 //! Sizes, auto traits, `const` and `Debug`: properties that a change could break while all other tests pass.
 
 use crate::support::{home, until};
+use atomic_parker::driver::{Driver, DriverOr, EventLoop};
 use atomic_parker::wait::{self, Key, Sleeper, Wait};
 use atomic_parker::{AtomicParker, ParkState, Parker, Spin, TimedOut, Unparker};
 use std::cell::Cell;
@@ -49,6 +50,11 @@ fn auto_traits() {
     assert_eq!(auto_traits!(Spin), all);
     assert_eq!(auto_traits!(TimedOut), all);
     assert_eq!(auto_traits!(Key<'static>), all);
+    assert_eq!(auto_traits!(Driver<Movable>), all, "one thread at a time is in the event loop");
+    assert_eq!(auto_traits!(DriverOr<Movable>), all);
+    assert_eq!(auto_traits!(Parker<DriverOr<Movable>>), [true, false, true, true]);
+    assert_eq!(auto_traits!(Driver<Local>), [false, false, true, true], "an event loop that is not `Send`");
+    assert!(has!(Driver<Movable>: Clone) && has!(dyn EventLoop: EventLoop), "object safe");
     assert!(!has!(Sleeper<'static>: Sync), "belongs to one sleeping thread");
     assert!(has!(dyn Wait: Wait), "object safe");
     assert!(has!(Unparker: Clone) && !has!(Parker: Clone) && !has!(AtomicParker: Clone));
