@@ -32,7 +32,7 @@
 //! The owner of a search must find the bit of every worker for which an announcement relied on that search. If such a
 //! worker's fence came first, it was counted in the head when the announcement read it, so a later step of the owner on the
 //! head reads that count or a later value. So a worker sets its bit before it releases the count, and `pass` acquires the head
-//! before it reads the bits. `give_up` needs no count: the place stays claimable, as one exchange moves its bit.
+//! before it reads each row. `give_up` needs no count: the place stays claimable, as one exchange moves its bit.
 //!
 //! With several rows, an owner may find a bit cleared that another owner has claimed meanwhile. It must then find each bit that
 //! the other one could have claimed instead. So all read the bits in one order, all asleep bits before all vacant bits, each owner
@@ -44,7 +44,8 @@
 //! counted before. Models cannot show the second reason: there, a read-modify-write always reads the newest value.
 //!
 //! `close` releases and `is_closed` acquires: a worker that reads it before its last look finds in that look what was visible
-//! before `close`.
+//! before `close`. `close` also acquires, and then reads the bits: it changes the head as a worker that signs does, so one of the two
+//! comes first, and sees the other.
 
 use super::head::{Debt, Head};
 use crate::driver::Polled;
@@ -192,9 +193,9 @@ impl Roster {
     }
 
     pub(super) fn close(&self) {
-        // Release: see `is_closed`.
-        self.near.head.fetch_or(Head::CLOSE, Ordering::Release);
-        fence(Ordering::SeqCst); // as in `is_quiet`: a worker sees the flag in its last look, or is seen here
+        // Release: see `is_closed`. Acquire: the bit of each worker that was counted before; one that signs later reads the flag
+        // before its last look, as it has changed the head after this.
+        self.near.head.fetch_or(Head::CLOSE, Ordering::AcqRel);
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -232,8 +233,6 @@ impl Roster {
     fn pass(&self, search: Search) -> Option<Claimed> {
         let mut taken = Debt::None;
         loop {
-            // Acquire, of what the caller's last step on the head has read: the bits of all workers that it counts.
-            fence(Ordering::Acquire);
             if let Some(claimed) = self.claim_first(search, &mut taken) {
                 return Some(claimed);
             }
@@ -251,7 +250,8 @@ impl Roster {
         let last = if self.grows && !search.failed { HALF } else { 0 };
         for shift in [0, last].into_iter().take(1 + usize::from(last > 0)) {
             for row in 0..self.rows {
-                // Acquire, of what the rows before have shown: the bits that other owners saw when they claimed there.
+                // Acquire, of what the caller's last step on the head has read: the bits of all workers that it counts. And of what the
+                // rows before have shown: the bits that other owners saw when they claimed there.
                 fence(Ordering::Acquire);
                 let bits = self.row(row);
                 let first = row * self.places_in_row();
