@@ -84,6 +84,7 @@ check! {
     two_tasks_announced_at_once on Condvar <= 2, ParkingLot <= 2;
     two_tasks_of_two_callers on Condvar <= 2, ParkingLot <= 2;
     announced_during_a_search on Condvar <= 1, ParkingLot <= 1;
+    announced_when_many_are_owed on Condvar <= 1, ParkingLot <= 1;
     announced_for_nothing on Condvar <= 1, Futex <= 1, ParkingLot <= 1;
     claimed_while_searching on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     three_tasks on Condvar <= 0, Futex <= 0, ParkingLot <= 0;
@@ -271,6 +272,25 @@ fn announced_during_a_search<W: Slow>() {
     // In a thread of its own: a thread of loom that has yielded reads no old values any more.
     caller(&idle, &queue, 1).join().unwrap();
     join(&idle, vec![first, second]);
+}
+
+/// The last announcement may see a debt of many in the head, and then makes no exchange, although the worker has taken that debt.
+fn announced_when_many_are_owed<W: Slow>() {
+    let (idle, workers) = set::<W>(1);
+    let queue = Queue::new(1);
+    let threads = one_each(workers, &queue);
+    thread::yield_now(); // so that it sleeps, without a preemption
+                         // In a thread of its own: a thread of loom that has yielded reads no old values any more.
+    let (handle, tasks) = (idle.clone(), queue.clone());
+    let caller = thread::spawn(move || {
+        for _ in 0..3 {
+            handle.wake_one();
+        }
+        tasks.push(0);
+        handle.wake_one();
+    });
+    caller.join().unwrap();
+    join(&idle, threads);
 }
 
 /// The first announcement is for nothing. A worker that searches for it may end that search while the others rely on it.

@@ -38,8 +38,8 @@
 //! the other one could have claimed instead. So all read the bits in one order, all asleep bits before all vacant bits, each owner
 //! acquires between two rows, and claims release.
 //!
-//! Acquire stands where a worker learns from its bit that it was claimed: in `take_back` and `was_claimed`. There is no
-//! fence between that and its next look, which must see the work that it was claimed for. And the worker must see the
+//! Acquire stands where a worker learns from its bit that it was claimed. In `take_back`, as there is no fence between that and the
+//! last look, which must see the work that the worker was claimed for. And in `was_claimed` too, as the worker must see the
 //! search counted before it counts it back. So the steps that clear the bit of another worker release, as the search was
 //! counted before. Models cannot show the second reason: there, a read-modify-write always reads the newest value.
 //!
@@ -359,7 +359,8 @@ impl Roster {
     /// Whether a signed worker was claimed. Then it has a search.
     pub(super) fn was_claimed(&self, index: usize) -> bool {
         let (bits, asleep) = self.place(index);
-        // Acquire: the next look must see the work that the worker was claimed for.
+        // Acquire: the worker's search was counted before its bit was cleared, and it counts it back. (If its next look does not
+        // see the work yet, the one after the fence of `end_search` does.) Not seen by models.
         bits.load(Ordering::Acquire) & asleep == 0
     }
 
