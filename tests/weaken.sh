@@ -11,8 +11,8 @@
 # The models run with one preemption, then with as many as each names; the first failure ends a mutant. The control, the
 # unchanged crate, runs in each way that killed a mutant. Two jobs run at a time.
 #
-# Exits with 1 if a mutant survives, with 2 if the control fails, or a mutant does not apply or does not build, and with 3 if
-# a mutant runs out of time, which does not count as a kill.
+# Exits with 1 if a mutant survives, with 2 if the control fails, or a mutant does not apply (at once) or does not build, and
+# with 3 if a mutant runs out of time, which does not count as a kill.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
@@ -74,6 +74,11 @@ for list in "$root"/tests/weaken/*.sh; do
     . "$list"
 done
 [ ${#names[@]} -gt 0 ] || die "no mutant matches"
+for number in "${!names[@]}"; do
+    file=$root/src/${files[$number]}
+    sed "${scripts[$number]}" "$file" >"$work/changed" || die "${names[$number]}: not a sed script"
+    ! cmp -s "$file" "$work/changed" || die "${names[$number]}: the code that it changes is gone"
+done
 
 # The models that test a file. For the driver and the idle set, the models on one slow path are enough.
 models_of() {
@@ -120,11 +125,7 @@ attempt() {
     rm -rf "${work:?}/$job/src"
     # With new times: with the old ones, cargo would reuse the build of the last mutant.
     cp -r "$root/src" "$work/$job/src"
-    sed -i "${scripts[$number]}" "$work/$job/src/$file" || { echo "BROKEN|$name|sed|" >"$result"; return; }
-    if cmp -s "$root/src/$file" "$work/$job/src/$file"; then
-        echo "BROKEN|$name|the code that it changes is gone|" >"$result"
-        return
-    fi
+    sed -i "${scripts[$number]}" "$work/$job/src/$file"
     if ! build "$job" "$(models_of "$file")"; then
         { echo "$name:" && tail -n 30 "$work/$job.log"; } >&2
         echo "BROKEN|$name|does not build|" >"$result"

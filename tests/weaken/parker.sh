@@ -25,9 +25,8 @@ mutant "a panic while passing a wake on loses the token" atomic_parker.rs \
 mutant "a timeout leaves PARKED" atomic_parker.rs 's/left() == Left::Not \&\& (expired || /left() == Left::Not \&\& (/'
 mutant "each sleeper counts as the only one" atomic_parker.rs 's/deadline, sleepers == Sleepers::One)/deadline, true)/'
 
-no_reason='!(sleeper.still_parked() \&\& \1)'
 mutant "sleeps without a check of the state" wait/condvar.rs \
-    "s/while sleeper.still_parked() && \(.*\) {/for turn in 0.. { if turn > 0 \&\& $no_reason { break; }/"
+    's/while sleeper.still_parked() {/for turn in 0.. { if turn > 0 \&\& !sleeper.still_parked() { break; }/'
 mutant "wakes without the lock" wait/condvar.rs 's/\*lock(&self.asleep);/if false { *lock(\&self.asleep) } else { SHARED };/'
 mutant "leaves outside the lock" wait/condvar.rs \
     's/sleeper.leave(\*asleep > 0);/let others = *asleep > 0; drop(asleep); sleeper.leave(others);/'
