@@ -375,7 +375,6 @@ impl<W: Wait> Worker<W> {
         mut find: impl FnMut() -> Option<T>,
         is_own: impl Fn(&T) -> bool,
     ) -> Next<T> {
-        self.announced.set(0);
         if self.quick.get() == 0 && !matches!(self.standing.get(), Standing::Searching(_)) {
             if let Some(polled) = self.roster().polled().filter(|_| self.standing.get() == Standing::Active) {
                 self.quick.set(self.idle.quick_calls());
@@ -460,7 +459,6 @@ impl<W: Wait> Worker<W> {
                 true
             }
         };
-        self.announced.set(0);
         if woken || until == deadline {
             return woken;
         }
