@@ -1,168 +1,125 @@
-//! The event loop: I/O and timers, over `polling` (epoll, kqueue and so on).
+//! Sockets and timers over `polling` (epoll, kqueue and so on): the event loop, and the futures that wait for it.
 
+use atomic_parker::driver::{Driver, EventLoop};
 use polling::{Event, Events, Poller};
-use socket2::Socket;
+use socket2::{Domain, Socket, Type};
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
-use std::io;
+use std::future::{poll_fn, Future};
+use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// A poller, and the wakers for its events and timers.
-pub struct Reactor {
+/// What tasks wait for. Any thread may add to it, while another one polls.
+struct Sources {
     poller: Poller,
-    events: Mutex<Events>,
     waiting: Mutex<Waiting>,
-    /// The number of notifications of a polling thread: a system call each.
-    pub notifications: AtomicU64,
-    /// The number of calls of the poller.
-    pub turns: AtomicU64,
+    last_id: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Waiting {
-    last_id: usize,
-    sockets: HashMap<usize, [Option<Waker>; 2]>,
+    sockets: HashMap<usize, Waker>,
     timers: BTreeMap<(Instant, usize), Waker>,
-    /// If a thread polls: its deadline, or `None` for ever.
-    polls_until: Option<Option<Instant>>,
 }
 
-impl Waiting {
-    fn next_id(&mut self) -> usize {
-        self.last_id += 1;
-        self.last_id
-    }
+pub struct Reactor {
+    sources: Arc<Sources>,
+    events: Events,
 }
 
-impl Reactor {
-    pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            poller: Poller::new()?,
-            events: Mutex::new(Events::new()),
-            waiting: Mutex::default(),
-            notifications: AtomicU64::new(0),
-            turns: AtomicU64::new(0),
-        })
+impl EventLoop for Reactor {
+    fn wait(&mut self, until: Option<Instant>) {
+        let timer = self.sources.waiting.lock().unwrap().timers.keys().next().map(|(at, _)| *at);
+        let until = until.into_iter().chain(timer).min();
+        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+        self.events.clear();
+        self.sources.poller.wait(&mut self.events, timeout).expect("the poller cannot wait");
     }
 
-    /// Makes the polling thread return at once, or the next one if none polls.
-    pub fn notify(&self) {
-        self.notifications.fetch_add(1, Ordering::Relaxed);
-        self.poller.notify().expect("the poller cannot be notified");
-    }
-
-    /// Waits for I/O and timers, but not past `deadline`; calls `awake`; then wakes the tasks that waited for them.
-    ///
-    /// One thread at a time polls.
-    pub fn turn(&self, deadline: Option<Instant>, awake: impl FnOnce()) {
-        let mut events = self.events.lock().unwrap();
-        let mut waiting = self.waiting.lock().unwrap();
-        let timer = waiting.timers.keys().next().map(|(at, _)| *at);
-        let deadline = deadline.into_iter().chain(timer).min();
-        waiting.polls_until = Some(deadline);
-        drop(waiting);
-        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        self.turns.fetch_add(1, Ordering::Relaxed);
-        events.clear();
-        self.poller.wait(&mut events, timeout).expect("the poller cannot wait");
-        awake();
-
+    fn deliver(&mut self) {
         let mut woken = Vec::new();
-        let mut waiting = self.waiting.lock().unwrap();
-        waiting.polls_until = None;
-        for event in events.iter() {
-            // Oneshot: the event disarmed the socket for both directions. A task that still waits arms it again.
-            woken.extend(waiting.sockets.get_mut(&event.key).into_iter().flatten().filter_map(Option::take));
+        let mut waiting = self.sources.waiting.lock().unwrap();
+        for event in self.events.iter() {
+            woken.extend(waiting.sockets.remove(&event.key));
         }
         let now = Instant::now();
         while let Some(timer) = waiting.timers.first_entry().filter(|timer| timer.key().0 <= now) {
             woken.push(timer.remove());
         }
-        // Unlocked first, as a waker may run any code.
-        drop((waiting, events));
+        drop(waiting); // first, as a waker may run any code
         woken.into_iter().for_each(Waker::wake);
     }
 }
 
-#[derive(Clone, Copy)]
-pub enum Direction {
-    Read,
-    Write,
+/// Creates timers and sockets.
+#[derive(Clone)]
+pub struct Io {
+    pub driver: Driver<Reactor>,
+    sources: Arc<Sources>,
 }
 
-/// A nonblocking socket, registered for as long as it lives.
-pub struct Registered {
-    reactor: Arc<Reactor>,
-    socket: Socket,
-    id: usize,
-}
-
-impl Registered {
-    pub fn new(reactor: Arc<Reactor>, socket: Socket) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let id = reactor.waiting.lock().unwrap().next_id();
-        // SAFETY: The socket is deleted from the poller in `drop`, before it is closed, and it is never moved out.
-        unsafe { reactor.poller.add(&socket, Event::none(id))? };
-        reactor.waiting.lock().unwrap().sockets.insert(id, [None, None]);
-        Ok(Self { reactor, socket, id })
+impl Io {
+    pub fn new(hand_over_after: Duration) -> io::Result<Self> {
+        let sources =
+            Arc::new(Sources { poller: Poller::new()?, waiting: Mutex::default(), last_id: AtomicUsize::new(0) });
+        let reactor = Reactor { sources: sources.clone(), events: Events::new() };
+        let interrupted = sources.clone();
+        let interrupter = move || interrupted.poller.notify().expect("the poller cannot be notified");
+        Ok(Self { driver: Driver::new(reactor, interrupter).hand_over_after(hand_over_after), sources })
     }
 
-    pub fn socket(&self) -> &Socket {
-        &self.socket
+    /// Wakes all tasks that wait for timers and sockets.
+    pub fn wake_all(&self) {
+        let Waiting { sockets, timers } = mem::take(&mut *self.sources.waiting.lock().unwrap());
+        sockets.into_values().chain(timers.into_values()).for_each(Waker::wake);
     }
 
-    /// Repeats a nonblocking call until it would not block.
-    pub async fn ready<T>(
-        &self,
-        direction: Direction,
-        mut call: impl FnMut(&Socket) -> io::Result<T>,
-    ) -> io::Result<T> {
-        std::future::poll_fn(|cx| loop {
-            match call(&self.socket) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.arm(direction, cx.waker())?;
-                    return Poll::Pending;
-                }
-                done => return Poll::Ready(done),
+    pub fn sleep_until(&self, at: Instant) -> Timer {
+        Timer { key: (at, self.sources.last_id.fetch_add(1, Relaxed)), io: self.clone() }
+    }
+
+    pub fn listen(&self, address: SocketAddr) -> io::Result<(Registered, SocketAddr)> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        Ok((self.register(listener.into())?, address))
+    }
+
+    pub async fn connect(&self, address: SocketAddr) -> io::Result<Registered> {
+        let stream = self.register(Socket::new(Domain::for_address(address), Type::STREAM, None)?)?;
+        stream.socket.set_tcp_nodelay(true)?;
+        match stream.socket.connect(&address.into()) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock && error.raw_os_error() != Some(libc::EINPROGRESS) => {
+                return Err(error);
             }
-        })
-        .await
+            _ => {}
+        }
+        let connected = |socket: &Socket| match (socket.take_error()?, socket.peer_addr()) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) if error.kind() == ErrorKind::NotConnected => Err(ErrorKind::WouldBlock.into()),
+            (None, peer) => peer.map(drop),
+        };
+        stream.ready(Event::writable, connected).await?;
+        Ok(stream)
     }
 
-    /// Registers the waker for when the socket is ready, even if it became ready since the call that would have blocked.
-    fn arm(&self, direction: Direction, waker: &Waker) -> io::Result<()> {
-        let mut waiting = self.reactor.waiting.lock().unwrap();
-        let wakers = waiting.sockets.get_mut(&self.id).expect("registered as long as it lives");
-        wakers[direction as usize] = Some(waker.clone());
-        let [readable, writable] = [0, 1].map(|direction| wakers[direction].is_some());
-        self.reactor.poller.modify(&self.socket, Event::new(self.id, readable, writable))
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.reactor.poller.delete(&self.socket).expect("registered as long as it lives");
-        let wakers = self.reactor.waiting.lock().unwrap().sockets.remove(&self.id);
-        drop(wakers);
+    fn register(&self, socket: Socket) -> io::Result<Registered> {
+        socket.set_nonblocking(true)?;
+        let id = self.sources.last_id.fetch_add(1, Relaxed);
+        // SAFETY: The socket is deleted from the poller in `drop`, before it is closed, and it is never moved out.
+        unsafe { self.sources.poller.add(&socket, Event::none(id))? };
+        Ok(Registered { io: self.clone(), socket, id })
     }
 }
 
 /// Ready at a point in time.
 pub struct Timer {
-    reactor: Arc<Reactor>,
+    io: Io,
     key: (Instant, usize),
-}
-
-impl Timer {
-    pub fn after(reactor: Arc<Reactor>, duration: Duration) -> Self {
-        let id = reactor.waiting.lock().unwrap().next_id();
-        Self { reactor, key: (Instant::now() + duration, id) }
-    }
 }
 
 impl Future for Timer {
@@ -172,14 +129,13 @@ impl Future for Timer {
         if self.key.0 <= Instant::now() {
             return Poll::Ready(());
         }
-        let mut waiting = self.reactor.waiting.lock().unwrap();
+        let mut waiting = self.io.sources.waiting.lock().unwrap();
         let replaced = waiting.timers.insert(self.key, cx.waker().clone());
-        // With several workers, another worker may be polling. It has to return for an earlier timer.
-        let too_late = waiting.polls_until.is_some_and(|until| until.is_none_or(|until| until > self.key.0));
+        let is_first = waiting.timers.keys().next() == Some(&self.key);
         drop(waiting);
-        drop(replaced);
-        if too_late {
-            self.reactor.notify();
+        if is_first && replaced.is_none() {
+            // The thread that polls, if there is one, waits for a later timer.
+            self.io.driver.interrupt();
         }
         Poll::Pending
     }
@@ -187,7 +143,73 @@ impl Future for Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        let waker = self.reactor.waiting.lock().unwrap().timers.remove(&self.key);
+        let waker = self.io.sources.waiting.lock().unwrap().timers.remove(&self.key);
+        drop(waker);
+    }
+}
+
+/// A nonblocking TCP socket. One task at a time may wait for it.
+pub struct Registered {
+    io: Io,
+    socket: Socket,
+    id: usize,
+}
+
+impl Registered {
+    /// Repeats a call until it would not block. `event` is `Event::readable` or `Event::writable`.
+    async fn ready<T>(
+        &self,
+        event: fn(usize) -> Event,
+        mut call: impl FnMut(&Socket) -> io::Result<T>,
+    ) -> io::Result<T> {
+        poll_fn(|cx| loop {
+            match call(&self.socket) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // Oneshot: the event comes once, also if the socket became ready since the call.
+                    let sources = &self.io.sources;
+                    let _replaced = sources.waiting.lock().unwrap().sockets.insert(self.id, cx.waker().clone());
+                    sources.poller.modify(&self.socket, event(self.id))?;
+                    return Poll::Pending;
+                }
+                done => return Poll::Ready(done),
+            }
+        })
+        .await
+    }
+
+    pub async fn accept(&self) -> io::Result<Self> {
+        let (socket, _) = self.ready(Event::readable, Socket::accept).await?;
+        socket.set_tcp_nodelay(true)?;
+        self.io.register(socket)
+    }
+
+    /// Fills the buffer. Fails at the end of the stream.
+    pub async fn read(&self, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match self.ready(Event::readable, |mut socket| socket.read(buffer)).await? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                count => buffer = &mut mem::take(&mut buffer)[count..],
+            }
+        }
+        Ok(())
+    }
+
+    pub async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.ready(Event::writable, |mut socket| socket.write(bytes)).await? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                count => bytes = &bytes[count..],
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.io.sources.poller.delete(&self.socket).expect("registered as long as it lives");
+        let waker = self.io.sources.waiting.lock().unwrap().sockets.remove(&self.id);
         drop(waker);
     }
 }

@@ -88,8 +88,8 @@ use std::time::{Duration, Instant};
 ///
 /// # Examples
 ///
-/// A slow path that sleeps for 1 ms at a time, and whose `wake` does nothing: correct, but slow. (`examples/reactor`
-/// has two that sleep in an event loop.)
+/// A slow path that sleeps for 1 ms at a time, and whose `wake` does nothing: correct, but slow. To sleep in an event loop, use a
+/// [`Driver`](crate::driver::Driver).
 ///
 /// ```
 /// use atomic_parker::wait::{Key, Sleeper, Wait};
