@@ -3,7 +3,7 @@
 use crate::pools::{Pool, Task};
 use atomic_parker::{pair, Parker, Unparker};
 use atomic_parker_benches::stats::median;
-use atomic_parker_benches::usage::process;
+use atomic_parker_benches::usage::{during, process};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, Sender};
@@ -80,13 +80,11 @@ impl Tasks {
 /// The processor time and the voluntary context switches of the whole process during `run`, with what the workers do
 /// until they sleep.
 fn used(run: impl FnOnce()) -> (f64, f64) {
-    let before = process();
-    run();
-    thread::sleep(Duration::from_millis(1));
-    match (before, process()) {
-        (Some(before), Some(after)) => (after.cpu - before.cpu, after.voluntary_switches - before.voluntary_switches),
-        _ => (f64::NAN, f64::NAN),
-    }
+    let ((), used) = during(process, || {
+        run();
+        thread::sleep(Duration::from_millis(1));
+    });
+    (used.cpu, used.voluntary_switches)
 }
 
 /// Tasks that are pushed as fast as possible: the nanoseconds and the processor time per task.

@@ -123,6 +123,13 @@ pub struct Entrant {
     pub values: Vec<f64>,
 }
 
+impl Entrant {
+    /// Whether all values could be measured. Some systems do not report the processor time, and some entrants not all that they do.
+    pub fn is_measured(&self) -> bool {
+        !self.values.is_empty() && self.values.iter().all(|value| value.is_finite())
+    }
+}
+
 pub struct Row {
     pub heading: Heading,
     pub entrants: Vec<Entrant>,
@@ -157,11 +164,6 @@ impl Row {
         };
         let of_kind = self.entrants.iter().filter(counts);
         of_kind.min_by(|a, b| median(&a.values).total_cmp(&median(&b.values)))
-    }
-
-    /// Whether all values could be measured. Some systems do not report the processor time.
-    pub fn is_measured(&self) -> bool {
-        self.entrants.iter().all(|entrant| !entrant.values.is_empty() && entrant.values.iter().all(|v| v.is_finite()))
     }
 
     /// The entrant, the one that it is compared with, the figure for the goal, and the verdict.

@@ -115,12 +115,12 @@ fn run(bench: &str, mut scenarios: Vec<Scenario>) -> Result<(), String> {
         eprintln!("{}: {:.1} s", scenario.name, begin.elapsed().as_secs_f64());
         rows.extend(own);
     }
-    rows.retain(|row| {
-        let is_measured = row.is_measured();
-        if !is_measured {
+    rows.retain_mut(|row: &mut Row| {
+        row.entrants.retain(Entrant::is_measured);
+        if row.entrants.is_empty() {
             eprintln!("left out, as this system does not report it: {}", row.heading.name);
         }
-        is_measured
+        !row.entrants.is_empty()
     });
     report::print(&rows);
     let write = || -> std::io::Result<()> {
