@@ -8,6 +8,10 @@ pub mod protocol {}
 #[doc = include_str!("../docs/idle_protocol.md")]
 pub mod idle {}
 
+/// I/O and timers.
+#[doc = include_str!("../docs/io.md")]
+pub mod io {}
+
 /// When a parker spins.
 #[doc = include_str!("../docs/spinning.md")]
 pub mod spinning {}

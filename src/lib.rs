@@ -1,5 +1,5 @@
-//! The sleep layer of an executor: a thread parker whose whole protocol is one atomic byte, and an idle set that decides
-//! which worker to wake.
+//! The sleep layer of an executor: a thread parker whose whole protocol is one atomic byte, an idle set that decides
+//! which worker to wake, and a driver, with which the threads share an event loop.
 //!
 //! A *parker* holds a token. [`park`](Parker::park) sleeps until the token is there and takes it,
 //! [`unpark`](Unparker::unpark) sets it.
@@ -47,6 +47,9 @@
 //! assert_eq!(sum, 55);
 //! ```
 //!
+//! A *driver* lets the threads share an event loop: one of those that are idle waits in it for sockets and timers, and the others
+//! sleep. [`docs::io`] has an example to start from.
+//!
 //! # Which type
 //!
 //! | type | for |
@@ -54,6 +57,7 @@
 //! | [`Parker`] and [`Unparker`] | one thread that sleeps, and any number of handles that wake it; with the names and meanings of crossbeam's `Parker` and of `parking` |
 //! | [`AtomicParker`] | a parker in a `static`, in a struct or in an `Arc`, or one on which several threads sleep |
 //! | [`idle::Idle`] and [`idle::Worker`] | the workers of a pool or an executor |
+//! | [`driver::Driver`] | timers and I/O: an event loop for the workers of a set, for threads in [`Parker::block_on`], or both |
 //! | [`block_on`] | running a future on this thread |
 //!
 //! # Guarantees
@@ -82,6 +86,11 @@
 //!     wakes the next one if there may be more; or another call is about to wake one. A task that comes alone wakes one
 //!     worker; it may wake another one if the first was just falling asleep, or if its deadline passes at that moment.
 //!     While a woken worker is in its first `find`, `wake_one` wakes no other. See [`idle`].
+//! 11. **Events do not wait while a thread is idle.** Precisely: while a parker of a [`Driver`](driver::Driver)'s group sleeps, a thread
+//!     polls the event loop, or will within [`hand_over_after`](driver::Driver::hand_over_after) (1 ms if not set), however long the
+//!     thread that polled last runs a task. A panic of the event loop, a timeout and a dropped worker do not change that. It
+//!     does not hold if that time is `Duration::MAX`, while the event loop's `deliver` runs, and while a parker of the group spins. In an idle
+//!     process no thread wakes up periodically for it. See [`driver`].
 //!
 //! [`docs::limitations`] lists what does not work, and what is not tested.
 //!
@@ -136,8 +145,8 @@
 //!
 //! # More
 //!
-//! [`docs`] has a page on each of these: the protocol of the parker, that of the idle set, spinning, moving over from
-//! another parker, and limitations.
+//! [`docs`] has a page on each of these: the protocol of the parker, that of the idle set, I/O and timers, spinning, moving over
+//! from another parker, and limitations.
 #![deny(unsafe_code, missing_docs, missing_debug_implementations, rust_2018_idioms)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
