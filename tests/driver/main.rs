@@ -1,6 +1,7 @@
 //! The driver through its public API, on real threads, with the event loop of `polling`.
 #![cfg(not(any(loom, shuttle)))]
 
+mod counted;
 mod events;
 mod rules;
 mod stress;

@@ -1,8 +1,9 @@
 //! What the documentation promises, rule by rule.
 
+use crate::counted::Counted;
 use crate::events::{self, home, until, Loop, Sources};
 use atomic_parker::driver::{Driver, DriverOr, EventLoop};
-use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
+use atomic_parker::wait::Condvar;
 use atomic_parker::{AtomicParker, Parker, Spin};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,21 +13,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const NEVER: Duration = Duration::MAX;
-
-/// Counts the sleeps of the threads that are not in the event loop.
-#[derive(Clone, Default)]
-struct Counted(Arc<Condvar>, Arc<AtomicUsize>);
-
-impl Wait for Counted {
-    fn wait(&self, sleeper: &Sleeper<'_>) {
-        self.1.fetch_add(1, SeqCst);
-        self.0.wait(sleeper);
-    }
-
-    fn wake(&self, key: Key<'_>) {
-        self.0.wake(key);
-    }
-}
 
 fn parker(driver: &Driver<Loop>) -> Parker<DriverOr<Loop, Condvar>> {
     Parker::with_wait(driver.or(Condvar::new())).with_spin(Spin::off())
@@ -176,7 +162,7 @@ fn without_hand_over_no_thread_is_woken() {
     let (driver, sources) = events::new();
     let driver = driver.hand_over_after(NEVER);
     let counted = Counted::default();
-    let sleeps = counted.1.clone();
+    let sleeps = counted.sleeps.clone();
     let polls = parker(&driver);
     let polling = polls.unparker();
     let polls = thread::spawn(move || (0..100).for_each(|_| polls.park()));
@@ -202,12 +188,12 @@ fn an_idle_group_does_not_wake_up() {
         (0..4).map(|_| Parker::with_wait(driver.or(counted.clone())).with_spin(Spin::off())).collect();
     let unparkers: Vec<_> = parkers.iter().map(Parker::unparker).collect();
     let threads: Vec<_> = parkers.into_iter().map(|parker| thread::spawn(move || parker.park())).collect();
-    until(|| counted.1.load(SeqCst) >= 3 && driver.is_polled());
+    until(|| counted.sleeps.load(SeqCst) >= 3 && driver.is_polled());
     // Once a thread has left the event loop, there is a standby, which stops to count after a while.
     let interrupted = unparkers[0].unpark();
     assert!(interrupted);
     until(|| threads[0].is_finished() && driver.is_polled());
-    let figures = || (sources.polls.load(SeqCst), counted.1.load(SeqCst));
+    let figures = || (sources.polls.load(SeqCst), counted.sleeps.load(SeqCst));
     let mut last = figures();
     until(|| {
         thread::sleep(Duration::from_millis(50));

@@ -3,7 +3,7 @@
 use crate::events::{self, home, until, Loop, Sources};
 use atomic_parker::driver::{Driver, DriverOr};
 use atomic_parker::idle::{Idle, Next, WeakIdle, Worker};
-use atomic_parker::wait::Condvar;
+use atomic_parker::wait::{Condvar, Wait};
 use atomic_parker::{Parker, Spin};
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
@@ -15,31 +15,31 @@ use std::time::{Duration, Instant};
 type Pool = Idle<DriverOr<Loop>>;
 
 /// A queue that all workers share.
-struct Queue<T>(Mutex<VecDeque<T>>);
+pub struct Queue<T>(Mutex<VecDeque<T>>);
 
 impl<T: Send + 'static> Queue<T> {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::default()))
     }
 
-    fn pop(&self) -> Option<T> {
+    pub fn pop(&self) -> Option<T> {
         self.0.lock().unwrap().pop_front()
     }
 
-    fn push(&self, task: T) {
+    pub fn push(&self, task: T) {
         self.0.lock().unwrap().push_back(task);
     }
 }
 
-fn announce(idle: &WeakIdle<DriverOr<Loop>>) {
+pub fn announce<W: Wait + Send + Sync + 'static>(idle: &WeakIdle<DriverOr<Loop, W>>) {
     if let Some(idle) = idle.upgrade() {
         idle.wake_one();
     }
 }
 
 /// Starts a thread that sends the index of the worker and each task that it finds.
-fn serve<T: Send + 'static>(
-    worker: Worker<DriverOr<Loop>>,
+pub fn serve<T: Send + 'static, W: Wait + Send + Sync + 'static>(
+    worker: Worker<DriverOr<Loop, W>>,
     queue: &Arc<Queue<T>>,
     sender: &mpsc::Sender<(usize, T)>,
 ) -> JoinHandle<()> {
