@@ -194,9 +194,11 @@ impl<W> Worker<W> {
         let by = Announcer { index: self.index, searches: matches!(self.standing.get(), Standing::Searching(_)) };
         let by_itself = self.audits.replace(false) && !by.searches;
         let audited = self.idle.shared.audit.as_ref().map(|audit| (audit, audit.begin_look()));
-        let look = || looking::look(self.idle.address(), by, self.announced.get(), find);
-        let (found, announced) = self.call(look);
         let before = self.announced.get();
+        // Any other worker is not counted as idle, and may find work: what it announces beside that is as announced by a caller.
+        let counted = matches!(self.standing.get(), Standing::Signed | Standing::Searching(_));
+        let look = || looking::look(self.idle.address(), by, if counted { before } else { 0 }, find);
+        let (found, announced) = self.call(look);
         self.announced.set(if announced && found.is_none() { before.saturating_add(1) } else { 0 });
         if let Some((audit, look)) = audited {
             audit.end_look(look, self.index, found.is_some(), by_itself);

@@ -299,6 +299,34 @@ fn announcements_without_end_do_not_keep_a_worker_from_its_deadline() {
     assert_eq!(idle.asleep(), 0);
 }
 
+/// It is no look before a sleep, and may find work.
+#[test]
+fn a_first_look_announces_to_the_only_sleeper() {
+    // With an audit, a first look is as the others.
+    let (idle, mut workers) = Idle::builder(2).audit(Duration::from_secs(3600), |_| ()).build();
+    let sleeper = workers.remove(1);
+    let queue = Queue::new();
+    let left = queue.clone();
+    let thread = thread::spawn(move || sleeper.next(|| left.pop()));
+    for _ in 0..8 {
+        let announces = || {
+            let _ = idle.wake_one();
+            None::<&str>
+        };
+        assert_eq!(workers[0].next_timeout(Duration::ZERO, announces), Next::TimedOut);
+    }
+    while idle.worker_metrics(1).park_count <= idle.worker_metrics(1).wake_count {
+        thread::yield_now();
+    }
+    let batch = || {
+        queue.push("rest");
+        let _ = idle.wake_one();
+        Some("first")
+    };
+    assert_eq!(workers[0].next(batch), Some("first"));
+    assert_eq!(thread.join().unwrap(), Some("rest"));
+}
+
 #[test]
 fn next_within_find_panics_and_leaves_the_set_whole() {
     let (idle, workers) = Idle::new(1);
