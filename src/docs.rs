@@ -20,6 +20,10 @@ pub mod spinning {}
 #[doc = include_str!("../docs/moving_over.md")]
 pub mod moving_over {}
 
+/// How other crates were moved to this one.
+#[doc = include_str!("../docs/ports.md")]
+pub mod ports {}
+
 /// What does not work, and what is not tested where.
 #[doc = include_str!("../docs/limitations.md")]
 pub mod limitations {}
