@@ -1,55 +1,90 @@
-//! `Spin::set_default`, in its own process, as the default is process-wide. The system counts the sleeps.
+//! `Spin::set_default`, in its own process, as the default is process-wide. The system says whether a thread spins or sleeps.
 #![cfg(all(target_os = "linux", not(any(loom, shuttle))))]
+
+#[path = "watchdog/mod.rs"]
+mod watchdog;
 
 use atomic_parker::{block_on, Spin};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{mpsc, Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::thread;
+use std::time::Duration;
+use watchdog::watch;
 
-const BATCH: usize = 1_000;
-
-/// The event that one side waits for.
-#[derive(Default)]
-struct Signal {
-    is_set: AtomicBool,
-    waker: Mutex<Option<Waker>>,
+/// What a thread has done so far.
+struct Account {
+    /// The number of times that it went to sleep.
+    sleeps: u64,
+    /// Its processor time, in the system's ticks.
+    ticks: u64,
 }
 
-impl Signal {
-    fn set(&self) {
-        self.is_set.store(true, SeqCst);
-        let waker = self.waker.lock().unwrap().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+impl Account {
+    /// `task`: the thread's folder below /proc.
+    fn of(task: &str) -> Self {
+        let read = |file| std::fs::read_to_string(format!("/proc/{task}/{file}")).unwrap();
+        let status = read("status");
+        let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        // After the name in parentheses: the state is the third field, user and system time are the 14th and the 15th.
+        let stat = read("stat");
+        let fields: Vec<_> = stat[stat.rfind(')').unwrap()..].split_whitespace().collect();
+        let ticks = fields[12..14].iter().map(|time| time.parse::<u64>().unwrap()).sum();
+        Self { sleeps: sleeps.trim().parse().unwrap(), ticks }
     }
+}
 
-    fn wait(&self) {
-        block_on(poll_fn(|context| {
-            *self.waker.lock().unwrap() = Some(context.waker().clone());
-            match self.is_set.swap(false, SeqCst) {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
+/// What the thread of a `block_on` did while its future had nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Did {
+    Sleep,
+    Spin,
+}
+
+/// A thread that waits in `block_on`.
+struct Request {
+    /// Its folder below /proc.
+    task: String,
+    /// What it had done at the end of its poll.
+    before: Arc<OnceLock<Account>>,
+    waker: Waker,
+}
+
+impl Request {
+    /// Wakes the thread as soon as it is certain what it does after its poll.
+    fn answer(self) -> Did {
+        let did = loop {
+            thread::yield_now();
+            let now = Account::of(&self.task);
+            match self.before.get() {
+                Some(before) if now.sleeps > before.sleeps => break Did::Sleep,
+                // The way from the poll to the sleep takes no whole tick.
+                Some(before) if now.ticks > before.ticks + 1 => break Did::Spin,
+                _ => {}
             }
-        }));
+        };
+        self.waker.wake();
+        did
     }
 }
 
-/// The number of voluntary context switches of this thread.
-fn sleeps() -> usize {
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
-    line.trim().parse().unwrap()
-}
-
-/// Pins the calling thread to a CPU: on a shared CPU, a pair does not spin.
-fn pin(number: usize) {
-    // Read once, as a thread that a pinned thread starts inherits the one CPU.
-    static CORES: OnceLock<Vec<core_affinity::CoreId>> = OnceLock::new();
-    let cores = CORES.get_or_init(|| core_affinity::get_core_ids().unwrap());
-    assert!(core_affinity::set_for_current(cores[number]));
+/// Runs a `block_on` that another thread wakes.
+fn did(requests: &mpsc::Sender<Request>, answers: &mpsc::Receiver<Did>) -> Did {
+    let mut polled = false;
+    block_on(poll_fn(|context| {
+        if polled {
+            return Poll::Ready(());
+        }
+        polled = true;
+        let task = std::fs::read_link("/proc/thread-self").unwrap().into_os_string().into_string().unwrap();
+        let before = Arc::<OnceLock<_>>::default();
+        let request = Request { task: task.clone(), before: before.clone(), waker: context.waker().clone() };
+        requests.send(request).unwrap();
+        // Last, as all of the above may sleep.
+        assert!(before.set(Account::of(&task)).is_ok());
+        Poll::Pending
+    }));
+    answers.recv().unwrap()
 }
 
 #[test]
@@ -58,40 +93,19 @@ fn the_default_reaches_block_on() {
         eprintln!("not tested: needs two CPUs");
         return;
     }
-    pin(0);
-    let [here, there] = [(); 2].map(|()| Arc::<Signal>::default());
-    let is_over = Arc::new(AtomicBool::new(false));
-    let other = {
-        let (here, there, is_over) = (here.clone(), there.clone(), is_over.clone());
-        thread::spawn(move || {
-            pin(1);
-            loop {
-                there.wait();
-                if is_over.load(SeqCst) {
-                    return;
-                }
-                here.set();
-            }
-        })
-    };
-    let batch = || {
-        let before = sleeps();
-        (0..BATCH).for_each(|_| {
-            there.set();
-            here.wait();
-        });
-        sleeps() - before
-    };
-    // Both threads keep the parker of their first call.
-    for _ in 0..2 {
-        Spin::set_default(Spin::adaptive());
-        assert!((0..1_000).any(|_| batch() < BATCH / 10), "block_on never spins");
+    watch("`block_on` never does what the default says");
+    let (requests, received) = mpsc::channel::<Request>();
+    let (send, answers) = mpsc::channel();
+    let other = thread::spawn(move || received.iter().for_each(|request| send.send(request.answer()).unwrap()));
+    // The thread keeps the parker of its first call. One that is stopped for a whole spin sleeps after it, and one that was
+    // stopped on its way to the sleep seems to spin, so not each call shows it.
+    for _ in 0..3 {
+        Spin::set_default(Spin::bounded(Duration::from_secs(2)));
+        while did(&requests, &answers) != Did::Spin {}
         Spin::set_default(Spin::off());
-        // Not in each batch: beside other programs, the answer often comes before the sleep.
-        assert!((0..1_000).any(|_| batch() > BATCH / 2), "block_on still spins");
+        while did(&requests, &answers) != Did::Sleep {}
     }
-    is_over.store(true, SeqCst);
-    there.set();
+    drop(requests);
     other.join().unwrap();
 
     assert_eq!(Spin::default(), Spin::off());
