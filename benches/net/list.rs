@@ -89,12 +89,12 @@ pub fn scenarios() -> Vec<Scenario> {
         servers(
             "a ping alone",
             ALL,
-            24,
+            12,
             vec![
                 row("switches", SWITCHES_A_PING, &[one("tokio, eager", 1.0)]).unit(""),
                 row("CPU", CPU_MICROS_A_PING, &[one("tokio, eager", 1.0)]).unit("µs").in_chart(),
             ],
-            move |server| clients(server, &[Clients::Ping], short),
+            move |server| clients(server, &[Clients::Ping], long),
         ),
         servers(
             "one client, another thread in block_on",
@@ -110,6 +110,7 @@ pub fn scenarios() -> Vec<Scenario> {
             vec![
                 row("a trip", MICROS_A_TRIP, &[best_peer(1.11)]).unit("µs").in_chart(),
                 row("p99 of the ping", PING_P99_MILLIS, &[one("tokio", 0.33)]).unit("ms").in_chart(),
+                row("CPU a trip", CPU_MICROS_A_TRIP, &[]).unit("µs"),
                 row("p99 of all trips", TRIP_P99_MILLIS, &[one("tokio", 0.33)]).unit("ms"),
             ],
             move |server| clients(server, &[Clients::FlatOut(50), Clients::Ping], long),

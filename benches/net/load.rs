@@ -10,6 +10,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// After this time without a request, all threads of a server sleep.
+const SETTLED: Duration = Duration::from_millis(20);
+
 /// Clients that send a request after each answer.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Clients {
@@ -116,6 +119,7 @@ pub fn clients(server: &Server, clients: &[Clients], time: Duration) -> Vec<f64>
     };
     let threads: Vec<_> = clients.iter().map(start).collect();
     barrier.wait();
+    thread::sleep(SETTLED);
     let counts = (server.counts)();
     let (trips, used) = by_server(|| {
         barrier.wait();
@@ -164,7 +168,7 @@ pub fn timers(server: &Server, count: usize) -> Vec<f64> {
 /// The context switches within two seconds in which there is nothing to do, after a client that sent flat out.
 pub fn idle(server: &Server) -> Vec<f64> {
     clients(server, &[Clients::FlatOut(1)], Duration::from_millis(20));
-    thread::sleep(Duration::from_millis(20));
+    thread::sleep(SETTLED);
     let nothing = || (thread::sleep(Duration::from_secs(2)), Usage::NONE);
     vec![by_server(nothing).1.voluntary_switches]
 }

@@ -15,6 +15,25 @@ use tokio::runtime::Builder;
 
 const UNKNOWN: [f64; 2] = [f64::NAN; 2];
 
+/// The methods that are called alike in both, but are of different traits.
+macro_rules! sockets {
+    () => {
+        async fn accept(&self, listener: &Self::Listener) -> Self::Stream {
+            listener.accept().await.expect("a client is there").0
+        }
+
+        async fn read(stream: &mut Self::Stream) -> Option<u8> {
+            let mut buffer = [0; 64];
+            let count = stream.read(&mut buffer).await.expect("the client is there");
+            buffer[..count].first().copied()
+        }
+
+        async fn write(stream: &mut Self::Stream, answer: u8) {
+            stream.write_all(&[answer]).await.expect("the client is there");
+        }
+    };
+}
+
 /// `settings`: what differs from the default.
 pub fn tokio(settings: impl FnOnce(&mut Builder) -> &mut Builder) -> Server {
     let mut builder = Builder::new_multi_thread();
@@ -34,19 +53,7 @@ impl Runtime for tokio::runtime::Handle {
         tokio::net::TcpListener::from_std(listener).expect("tokio registers it")
     }
 
-    async fn accept(&self, listener: &Self::Listener) -> Self::Stream {
-        listener.accept().await.expect("a client is there").0
-    }
-
-    async fn read(stream: &mut Self::Stream) -> Option<u8> {
-        let mut buffer = [0; 64];
-        let count = stream.read(&mut buffer).await.expect("the client is there");
-        buffer[..count].first().copied()
-    }
-
-    async fn write(stream: &mut Self::Stream, answer: u8) {
-        stream.write_all(&[answer]).await.expect("the client is there");
-    }
+    sockets!();
 
     async fn sleep_until(&self, at: Instant) {
         tokio::time::sleep_until(at.into()).await;
@@ -81,19 +88,7 @@ impl Runtime for Arc<Executor<'static>> {
         Async::new(listener).expect("async-io registers it")
     }
 
-    async fn accept(&self, listener: &Self::Listener) -> Self::Stream {
-        listener.accept().await.expect("a client is there").0
-    }
-
-    async fn read(stream: &mut Self::Stream) -> Option<u8> {
-        let mut buffer = [0; 64];
-        let count = stream.read(&mut buffer).await.expect("the client is there");
-        buffer[..count].first().copied()
-    }
-
-    async fn write(stream: &mut Self::Stream, answer: u8) {
-        stream.write_all(&[answer]).await.expect("the client is there");
-    }
+    sockets!();
 
     async fn sleep_until(&self, at: Instant) {
         Timer::at(at).await;
