@@ -1,4 +1,4 @@
-//! Echo servers on loopback in turn, compared with goals, about six minutes:
+//! Echo servers on loopback in turn, compared with goals, about seven minutes:
 //! `RUSTFLAGS="--cfg tokio_unstable" cargo bench -p atomic-parker-benches --bench net`.
 //!
 //! `ours` is an executor on an idle set with a driver, with the event loop of `mio`, which tokio has too. `never` is the same, but
