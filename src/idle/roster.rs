@@ -342,11 +342,13 @@ impl Roster {
         if !before.looks_again() {
             return None;
         }
+        let mut held = before.debt().and(debt);
         if self.take_back(index) {
-            // It was claimed meanwhile, so it has two searches.
+            // It was claimed meanwhile, so it has two searches. The piece of work that the second one is for is owed from now on.
             self.change(Head::without_search);
+            held = held.and(Debt::One);
         }
-        Some(before.debt().and(debt))
+        Some(held)
     }
 
     /// Clears the worker's own bit; returns whether another thread did that, so that the worker was claimed.

@@ -16,3 +16,4 @@ mutant "a worker that panics stays in the set" idle/worker.rs \
 mutant "close wakes no worker" idle/mod.rs 's/if self.shared.roster.is_asleep(index) {/if false {/'
 mutant "a waiter within a task ends at close" idle/worker.rs \
     's/self.run_own(Ends::WithWork,/self.run_own(Ends::AtClose,/'
+mutant "two pieces of debt count as one" idle/head.rs 's/(Debt::One, Debt::One) => Debt::Many/(Debt::One, Debt::One) => Debt::One/'
