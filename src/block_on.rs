@@ -2,13 +2,13 @@ use crate::pair::Parker;
 use crate::spin::Spin;
 use crate::sync;
 use crate::wait::Wait;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::mem::ManuallyDrop;
 use std::pin::{pin, Pin};
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// depth of nesting allocates. So does a call in a thread-local's destructor, if the thread's parkers are dropped by
 /// then.
 ///
-/// The thread spins before it sleeps as [`Spin::default`](crate::Spin::default) says at the time of the call.
+/// The thread spins before it sleeps as [`Spin::default`](crate::Spin::default) says at that time.
 ///
 /// It may be called within the poll of another call. Each depth of nesting has its own parker, so the inner call takes
 /// no wake-up of the outer one, and does not make it poll again.
@@ -48,7 +48,8 @@ use std::time::Duration;
 /// ```
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let lent = Lent::take();
-    run(&lent.0.parker, &lent.0.waker, future)
+    let pair = lent.pair();
+    run(&pair.waker, future, || pair.parker.park_by_default())
 }
 
 /// Runs a future on this thread until it is ready or `timeout` is over.
@@ -86,7 +87,9 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 /// ```
 pub fn block_on_timeout<F: IntoFuture>(future: F, timeout: Duration) -> Result<F::Output, TimedOut> {
     let lent = Lent::take();
-    run_timeout(&lent.0.parker, &lent.0.waker, future, timeout)
+    let pair = lent.pair();
+    pair.parker.set_spin(Spin::default());
+    run_timeout(&pair.parker, &pair.waker, future, timeout)
 }
 
 impl<W: Wait + Send + Sync + 'static> Parker<W> {
@@ -118,7 +121,7 @@ impl<W: Wait + Send + Sync + 'static> Parker<W> {
     /// assert_eq!(parker.block_on(async { 1 + 2 }), 3);
     /// ```
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
-        run(self, &Waker::from(self.unparker()), future)
+        run(&Waker::from(self.unparker()), future, || self.park())
     }
 
     /// Runs a future on this parker until it is ready or `timeout` is over, but never interrupts a poll.
@@ -172,9 +175,9 @@ impl fmt::Display for TimedOut {
 impl Error for TimedOut {}
 
 #[inline]
-fn run<W: Wait, F: IntoFuture>(parker: &Parker<W>, waker: &Waker, future: F) -> F::Output {
+fn run<F: IntoFuture>(waker: &Waker, future: F, park: impl Fn()) -> F::Output {
     let park = || {
-        parker.park();
+        park();
         Ok::<(), Infallible>(())
     };
     match drive(waker, pin!(future.into_future()), park) {
@@ -230,36 +233,62 @@ fn drive<F: Future, E>(
 struct Pair {
     parker: Parker,
     waker: Waker,
+    /// Whether the thread keeps it for the next call. Not if the thread's pairs are destroyed.
+    is_kept: bool,
 }
 
 impl Pair {
-    #[cold]
-    fn new() -> Rc<Self> {
+    fn new(is_kept: bool) -> Box<Self> {
         let parker = Parker::new();
         let waker = Waker::from(parker.unparker());
-        Rc::new(Self { parker, waker })
+        Box::new(Self { parker, waker, is_kept })
     }
 }
 
 sync::local! {
-    /// The pairs that no call on this thread uses. A call returns its pair before the call around it does, so the next
-    /// call at the same depth gets the same pair.
-    #[allow(clippy::missing_const_for_thread_local)] // loom's macro does not support `const`
-    static UNUSED: RefCell<Vec<Rc<Pair>>> = RefCell::new(Vec::new());
+    /// The top of the thread's stack of unused pairs. It is empty while a call uses what was there, and no other call has ended.
+    ///
+    /// Without a destructor, so that a call need not check whether that has run: the one of `BELOW` drops it.
+    static TOP: ManuallyDrop<Cell<Option<Box<Pair>>>> = ManuallyDrop::new(Cell::new(None));
+
+    /// The rest of the stack. A call returns its pair before the call around it does, so the next call at the same depth
+    /// gets the same pair.
+    static BELOW: Below = Below(RefCell::new(Vec::new()));
 }
 
-/// A pair that is one call's own until the call returns or unwinds.
-struct Lent(Rc<Pair>);
+// In boxes, as they move between here, `TOP` and the calls.
+#[allow(clippy::vec_box)]
+struct Below(RefCell<Vec<Box<Pair>>>);
+
+impl Drop for Below {
+    fn drop(&mut self) {
+        // Where the system itself destroys variables without a destructor, `TOP` may be gone, and then its pair leaks.
+        let _ = TOP.try_with(|top| drop(top.take()));
+    }
+}
+
+/// A pair that is one call's own until the call returns or unwinds. It is there until the drop.
+struct Lent(Option<Box<Pair>>);
 
 impl Lent {
     #[inline]
     fn take() -> Self {
-        let unused = UNUSED.try_with(|unused| unused.borrow_mut().pop());
+        let top = TOP.try_with(|top| top.take()).ok().flatten();
+        Self(Some(top.unwrap_or_else(Self::take_below)))
+    }
+
+    #[cold]
+    fn take_below() -> Box<Pair> {
         // In the destructor of a thread-local, the thread's pairs may be destroyed.
-        let pair = unused.ok().flatten().unwrap_or_else(Pair::new);
-        // The default may have changed since the pair was made.
-        pair.parker.set_spin(Spin::default());
-        Self(pair)
+        match BELOW.try_with(|below| below.0.borrow_mut().pop()) {
+            Ok(pair) => pair.unwrap_or_else(|| Pair::new(true)),
+            Err(_) => Pair::new(false),
+        }
+    }
+
+    #[inline]
+    fn pair(&self) -> &Pair {
+        self.0.as_deref().unwrap_or_else(|| unreachable!())
     }
 }
 
@@ -269,7 +298,16 @@ impl Drop for Lent {
         if sync::model_unwinds() {
             return;
         }
-        // If the thread's pairs are destroyed, this pair is dropped.
-        let _ = UNUSED.try_with(|unused| unused.borrow_mut().push(self.0.clone()));
+        if let Some(pair) = self.0.take_if(|pair| pair.is_kept) {
+            if let Ok(Some(displaced)) = TOP.try_with(|top| top.replace(Some(pair))) {
+                put_below(displaced);
+            }
+        }
     }
+}
+
+/// Out of line: only a call with calls within it comes here.
+#[cold]
+fn put_below(pair: Box<Pair>) {
+    let _ = BELOW.try_with(|below| below.0.borrow_mut().push(pair));
 }

@@ -16,7 +16,6 @@ struct Looking {
 }
 
 sync::local! {
-    #[allow(clippy::missing_const_for_thread_local)] // loom's macro does not support `const`
     static LOOKING: Cell<Option<Looking>> = Cell::new(None);
 }
 

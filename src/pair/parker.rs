@@ -288,6 +288,20 @@ impl<W: Wait> Parker<W> {
         self.inner().take_alone() || self.sleep_until(Some(deadline), sync::time_until(deadline))
     }
 
+    /// As [`park`](Parker::park), with the [`Spin::default`] of now if it has to sleep.
+    #[inline]
+    pub(crate) fn park_by_default(&self) {
+        if !self.inner().take_alone() {
+            self.sleep_by_default();
+        }
+    }
+
+    #[cold]
+    fn sleep_by_default(&self) {
+        self.set_spin(Spin::default());
+        self.sleep_untimed();
+    }
+
     #[cold]
     fn sleep_untimed(&self) {
         self.sleep(None, Duration::MAX);

@@ -28,8 +28,17 @@ mod imp {
     use super::Instant;
     use std::sync::PoisonError;
     pub(crate) use std::sync::{atomic, Mutex, MutexGuard};
-    pub(crate) use std::thread_local as local;
     use std::time::{Duration, SystemTime};
+
+    /// A `thread_local!` whose variables need no initialization at run time. The models' macros have no such form.
+    macro_rules! local {
+        ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+            std::thread_local! {$(
+                $(#[$meta])* static $name: $type = const { $value };
+            )*}
+        };
+    }
+    pub(crate) use local;
 
     /// Whether parkers spin: not in models, and not where `std` has no clock.
     pub(crate) const SPINS: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));

@@ -53,5 +53,7 @@ mutant "wakes one sleeper of any parker" wait/futex.rs 's/Asleep::OfSeveralParke
 mutant "contains what lies elsewhere" wait/mod.rs 's/wrapping_sub(start) < size/wrapping_sub(start) < usize::MAX/'
 mutant "does not note that it is shared" wait/event_count.rs 's/self.sleepers.fetch_or(SHARED, Ordering::Relaxed);//'
 mutant "a call within a poll takes the parker of the outer one" block_on.rs \
-    's/borrow_mut().pop())/borrow_mut().last().cloned())/
-     s/unwrap_or_else(Pair::new)/unwrap_or_else(|| { let it = Pair::new(); let _ = UNUSED.try_with(|unused| unused.borrow_mut().push(it.clone())); it })/'
+    's/Box<\(Pair\|Self\)>/std::rc::Rc<\1>/g
+     s/Box::new(Self/std::rc::Rc::new(Self/
+     s/|top| top.take())/|top| { let it = top.take(); top.set(it.clone()); it })/
+     s/|| Pair::new(true)/|| { let it = Pair::new(true); TOP.with(|top| top.set(Some(it.clone()))); it }/'
