@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A test that hangs must fail, and say which one it is: breaks a copy of the crate, which then drops its first wake, and runs
-# one test of the idle set and one of `block_on`. Both must be ended by their watchdog (tests/watchdog/mod.rs) in a minute.
+# one test of the idle set, one of the driver and one of `block_on`. Each must be ended by its watchdog (tests/watchdog/mod.rs) in
+# a minute.
 #
 # Needs only cargo. Exits with 1 if a test passes, or fails in another way.
 set -euo pipefail
@@ -17,7 +18,7 @@ fi
 echo 'static DROPPED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);' >>"$edited"
 cd "$base/copy"
 export CARGO_TARGET_DIR=$base/build
-cargo test --quiet --no-run --test idle --test block_on
+cargo test --quiet --no-run --test idle --test driver --test block_on
 
 hangs() { # SUITE TEST
     local code=0
@@ -32,5 +33,8 @@ hangs() { # SUITE TEST
 }
 hangs idle rules::a_lone_task_wakes_exactly_the_lowest_sleeper &
 idle=$!
+hangs driver workers::an_announcement_from_elsewhere_leaves_the_polling_worker_asleep &
+driver=$!
 hangs block_on runs_every_kind_of_future
 wait $idle
+wait $driver

@@ -142,6 +142,7 @@ fn a_call_within_a_poll_lets_the_outer_call_sleep() {
 
 #[test]
 fn a_call_within_a_poll_takes_no_wake_of_the_outer_call() {
+    watch("in `block_on`");
     // The outer call is woken before, during and after the sleep of the inner call.
     for when in 0..3 {
         let polls = Cell::new(0);

@@ -1,6 +1,7 @@
 //! What a driver costs: counts of sleeps and wakes.
 
 use crate::events::{self, home, until};
+use crate::watchdog::watch;
 use crate::workers::{announce, serve, Queue};
 use atomic_parker::idle::Builder;
 use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
@@ -34,6 +35,7 @@ fn eight_idle_workers_do_not_wake_up_in_two_seconds() {
     let (driver, sources) = events::new();
     let counted = Counted::default();
     let (idle, workers) = Builder::with_driver(&driver, (0..8).map(|_| counted.clone())).build();
+    watch(idle.clone());
     let (queue, (sender, done)) = (Queue::new(), mpsc::channel());
     let threads: Vec<_> = workers.into_iter().map(|worker| serve(worker, &queue, &sender)).collect();
     // First they are busy, so that there is a standby.
@@ -70,6 +72,7 @@ fn a_single_client_wakes_no_other_thread() {
     let driver = driver.hand_over_after(Duration::from_millis(100));
     let counted = Counted::default();
     let (idle, workers) = Builder::with_driver(&driver, (0..4).map(|_| counted.clone())).build();
+    watch(idle.clone());
     let (queue, (sender, done)) = (Queue::new(), mpsc::channel());
     let threads: Vec<_> = workers.into_iter().map(|worker| serve(worker, &queue, &sender)).collect();
     until(|| idle.asleep() == 4 && driver.is_polled());

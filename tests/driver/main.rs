@@ -5,4 +5,6 @@ mod counted;
 mod events;
 mod rules;
 mod stress;
+#[path = "../watchdog/mod.rs"]
+mod watchdog;
 mod workers;

@@ -1,6 +1,7 @@
 //! Random datagrams, timers and tasks that block, on threads that end and begin again.
 
 use crate::events::{self, home, until};
+use crate::watchdog::watch;
 use crate::workers::{announce, Queue};
 use atomic_parker::idle::{Idle, Next};
 use atomic_parker::wait::Condvar;
@@ -128,6 +129,7 @@ fn workers_block_and_end_at_random() {
         let (driver, sources) = events::new();
         let driver = driver.hand_over_after(hand_over_after);
         let (idle, workers) = Idle::with_driver(WORKERS, &driver);
+        watch(idle.clone());
         let queue = Queue::<Arc<Event>>::new();
         let (come, ends) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let blocked = Arc::new(AtomicUsize::new(0));

@@ -1,6 +1,7 @@
 //! What the documentation promises for the workers of a set with a driver.
 
 use crate::events::{self, home, until, Loop, Sources};
+use crate::watchdog::watch;
 use atomic_parker::driver::{Driver, DriverOr};
 use atomic_parker::idle::{Idle, Next, WeakIdle, Worker};
 use atomic_parker::wait::{Condvar, Wait};
@@ -67,6 +68,7 @@ impl Two {
         // No clock: only what the test does moves the role.
         let driver = driver.hand_over_after(Duration::from_secs(1_000));
         let (idle, mut workers) = Idle::with_driver(2, &driver);
+        watch(idle.clone());
         let (queue, (sender, done)) = (Queue::new(), mpsc::channel());
         let mut threads = vec![serve(workers.remove(polls), &queue, &sender)];
         until(|| driver.is_polled());
@@ -160,7 +162,8 @@ fn nothing_keeps_itself_alive() {
     socket.send(&[0]).unwrap();
     assert_eq!(workers[1].next_timeout(Duration::from_micros(100), || None::<()>), Next::TimedOut);
     drop((idle, workers, driver));
-    assert_eq!(Arc::strong_count(&sources), 1);
+    watch("the driver is still alive"); // In place of the watch that holds the driver.
+    until(|| Arc::strong_count(&sources) == 1);
 }
 
 const GROUPS: usize = 300;
@@ -240,6 +243,9 @@ fn tasks_of_events_that_wait_for_each_other() {
             }
         });
         for group in 0..GROUPS {
+            if group % 100 == 0 {
+                watch(idle.clone());
+            }
             let tasks = 1 + group % WORKERS;
             // This thread waits at the barrier too.
             let barrier = Arc::new(Barrier::new(tasks + 1));

@@ -1,6 +1,7 @@
 //! Mistakes that the audit tells. The right use is in the last test.
 
 use crate::support::Queue;
+use crate::watchdog::watch;
 use atomic_parker::idle::{Builder, Finding, Idle, Worker};
 use atomic_parker::{Parker, Spin};
 use std::sync::mpsc;
@@ -9,10 +10,12 @@ use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_millis(20);
 
+/// Workers that don't spin, with an audit and a watchdog.
 fn audited(workers: usize) -> (Idle, Vec<Worker>, mpsc::Receiver<Finding>) {
     let (sender, findings) = mpsc::channel();
     let parkers = (0..workers).map(|_| Parker::new().with_spin(Spin::off()));
     let (idle, workers) = Builder::with_parkers(parkers).audit(EVERY, move |&finding| _ = sender.send(finding)).build();
+    watch(idle.clone());
     (idle, workers, findings)
 }
 
@@ -138,6 +141,9 @@ fn right_use_is_no_finding() {
                 let threads = serve(workers, move |_| looks.pop());
                 let mut late = 0;
                 for round in 0..ROUNDS {
+                    if round % 500 == 0 {
+                        watch(idle.clone());
+                    }
                     let pushed = Instant::now();
                     queue.push(|| {});
                     thread::sleep(Duration::from_micros(round % 100 * 10));

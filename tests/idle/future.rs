@@ -1,6 +1,7 @@
 //! A worker that waits for a future.
 
 use crate::support::{serve, set, until_asleep, Queue};
+use crate::watchdog::watch;
 use atomic_parker::idle::{Announced, Idle};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -35,7 +36,8 @@ impl Event {
 
 #[test]
 fn woken_by_a_task_of_the_same_worker() {
-    let (_idle, workers) = Idle::new(1);
+    let (idle, workers) = Idle::new(1);
+    watch(idle);
     let queue = Queue::<Task>::new();
     let event = Event::default();
     let ran = Arc::new(AtomicUsize::new(0));
@@ -82,6 +84,7 @@ fn woken_by_another_worker_and_from_outside_and_no_third_worker_wakes() {
 #[test]
 fn a_task_that_it_runs_may_wait_too_and_two_deep() {
     let (idle, mut workers) = Idle::new(1);
+    watch(idle.clone());
     let worker = Arc::new(Mutex::new(Some(workers.remove(0))));
     // Each future is set by a thread that starts when the next one is waited for.
     let events = [(); 3].map(|()| Event::default());
@@ -117,7 +120,8 @@ fn a_task_that_it_runs_may_wait_too_and_two_deep() {
 
 #[test]
 fn a_future_that_wakes_itself_does_not_keep_the_worker_from_its_tasks() {
-    let (_idle, workers) = Idle::new(1);
+    let (idle, workers) = Idle::new(1);
+    watch(idle);
     let queue = Queue::<Task>::new();
     let ran = Arc::new(AtomicBool::new(false));
     let runs = ran.clone();

@@ -1,6 +1,7 @@
 //! Pools that start their workers themselves.
 
 use crate::support::Queue;
+use crate::watchdog::watch;
 use atomic_parker::idle::{Announced, Builder, Idle, Worker};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -35,6 +36,7 @@ fn until(condition: impl Fn() -> bool) {
 fn a_pool_begins_without_threads_and_starts_one_for_a_task() {
     let queue = Queue::new();
     let (idle, workers) = pool(4, &queue).build();
+    watch(idle.clone());
     assert!(workers.is_empty());
     assert_eq!((idle.workers(), idle.asleep()), (0, 0));
     let (sender, done) = mpsc::channel();
@@ -64,6 +66,9 @@ fn tasks_that_wait_for_each_other_never_hang_while_threads_end_and_panic() {
     let (idle, _) = pool(MOST, &queue).keep_alive(Duration::from_micros(50)).build();
     let (sender, done) = mpsc::channel();
     for round in 0..300 {
+        if round % 50 == 0 {
+            watch(idle.clone());
+        }
         let tasks = 1 + round * 7 % MOST;
         let barrier = Arc::new(Barrier::new(tasks));
         for task in 0..tasks {
@@ -95,6 +100,7 @@ fn tasks_that_wait_for_each_other_never_hang_while_threads_end_and_panic() {
 fn a_task_that_panics_in_the_only_place_does_not_leave_the_next_one() {
     let queue = Queue::new();
     let (idle, _) = pool(1, &queue).build();
+    watch(idle.clone());
     for _ in 0..50 {
         let (sender, done) = mpsc::channel();
         queue.push(Box::new(|| std::panic::resume_unwind(Box::new("the task panics"))));
@@ -109,6 +115,7 @@ fn a_task_that_panics_in_the_only_place_does_not_leave_the_next_one() {
 fn small_bursts_start_few_threads() {
     let queue = Queue::new();
     let (idle, _) = pool(64, &queue).build();
+    watch(idle.clone());
     for _ in 0..50 {
         let (sender, done) = mpsc::channel();
         for _ in 0..2 {
@@ -147,6 +154,7 @@ fn a_start_that_fails_leaves_the_task_to_the_next_announcement() {
                 thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
             })
             .build();
+        watch(idle.clone());
         // Both tasks wait for each other.
         let barrier = Arc::new(Barrier::new(3));
         let push = || {
@@ -185,6 +193,7 @@ fn start_may_announce_and_be_called_within_find() {
             thread::Builder::new().spawn(run).map(drop)
         })
         .build();
+    watch(idle.clone());
     let barrier = Arc::new(Barrier::new(5));
     for _ in 0..4 {
         let barrier = barrier.clone();
@@ -199,6 +208,7 @@ fn start_may_announce_and_be_called_within_find() {
 fn a_pinned_task_starts_the_worker_of_its_place() {
     let queue = Queue::new();
     let (idle, _) = pool(3, &queue).build();
+    watch(idle.clone());
     let (sender, done) = mpsc::channel();
     queue.push(Box::new(move || sender.send(()).unwrap()));
     assert_eq!(idle.wake_worker(2), Announced::Started);
@@ -217,6 +227,7 @@ fn a_spent_worker_looks_once_more() {
         .start(move |worker| sender.lock().unwrap().send(worker).map_err(|_| io::ErrorKind::Other.into()))
         .keep_alive(Duration::ZERO)
         .build();
+    watch(idle.clone());
     assert_eq!(idle.wake_one(), Announced::Started);
     let worker = workers.recv().unwrap();
     assert_eq!(worker.next(|| None::<u32>), None);
@@ -239,6 +250,7 @@ fn a_spent_worker_looks_once_more() {
 fn a_set_that_is_dropped_ends_with_its_threads() {
     let queue = Queue::new();
     let (idle, _) = pool(2, &queue).keep_alive(Duration::from_millis(1)).build();
+    watch("a set that was dropped is still alive");
     let weak = idle.downgrade();
     let _ = idle.wake_one();
     drop(idle);
