@@ -144,6 +144,13 @@ END
     CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc \
         CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=/usr/lib/wine/wine64 \
         suite windows x86_64-pc-windows-gnu "under wine"
+    if (cd "$root" && CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc \
+        CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=/usr/lib/wine/wine64 timeout 300 /usr/bin/env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+        /usr/bin/cargo test -Zbuild-std --target x86_64-pc-windows-gnu --example reactor) >"$log" 2>&1 && grep -q '^test result: ok' "$log"; then
+        row windows ok "under wine, the example reactor: $(passed)"
+    else
+        failed windows "under wine, the example reactor: $(passed)"
+    fi
     /usr/lib/wine/wineserver64 -k >/dev/null 2>&1 || wineserver -k >/dev/null 2>&1 || true
     unset WINEPREFIX WINEDEBUG WINEPATH
 }
@@ -166,6 +173,9 @@ check() {
             (cd "$copy" && RUSTFLAGS="-D warnings" web check --quiet -Zbuild-std --target "$target" --tests --features $features) >"$log" 2>&1 ||
                 { failed check "$target, tests"; continue; }
             also+=", tests"
+            (cd "$root" && RUSTFLAGS="-D warnings" web check --quiet -Zbuild-std --target "$target" --example reactor) >"$log" 2>&1 ||
+                { failed check "$target, the example reactor"; continue; }
+            also+=", reactor"
             ;;
         esac
         case $target in
