@@ -42,5 +42,5 @@ run "$@" --timeout 20 -C=--lib
 [ -d $found ] || exit 0 # no mutants
 cat $found/timeout.txt >>$found/caught.txt
 # Without the storm of signals, which takes longer than the others together.
-run "$@" --iterate --timeout 60 -C=--lib -C=--test=it -C=--test=block_on -C=--test=idle -C=--test=set_default -- -- --skip storm
+run "$@" --iterate --timeout 60 -C=--lib -C=--test=it -C=--test=block_on -C=--test=idle -C=--test=driver -C=--test=set_default -- -- --skip storm
 [ ! -s $found/missed.txt ]

@@ -330,21 +330,11 @@ mod futures {
     }
 }
 
-/// The lines of the README's table "Moving over".
+/// The lines of the README's table "Moving over" that are no doc tests of `docs/moving_over.md`.
 mod moving_over {
     mod from_std {
         use atomic_parker::Parker;
-        use std::thread;
         use std::time::Duration;
-
-        #[test]
-        fn the_parker_is_made_before_the_thread() {
-            let parker = Parker::new();
-            let unparker = parker.unparker();
-            let thread = thread::spawn(move || parker.park());
-            unparker.unpark();
-            thread.join().unwrap();
-        }
 
         #[test]
         fn the_parker_is_in_a_thread_local() {
@@ -448,20 +438,6 @@ mod moving_over {
             // Replaces `FutureExt::block_on` and `#[pollster::main]`, which have no counterpart.
             let value = pollster::block_on(async { 1 + 2 });
             assert_eq!(value, 3);
-        }
-    }
-
-    mod from_a_mutex_and_a_condvar {
-        use atomic_parker::AtomicParker as Parker;
-        use std::sync::Arc;
-
-        #[test]
-        fn one_line_changes() {
-            let parker = Arc::new(Parker::default());
-            let unparker = parker.clone();
-            let thread = std::thread::spawn(move || unparker.unpark());
-            parker.park();
-            thread.join().unwrap();
         }
     }
 }
