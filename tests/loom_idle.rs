@@ -10,7 +10,7 @@
 //! models can fail. `tests/loom.rs` lists the limits of loom.
 
 use atomic_parker::idle::model::{assert_at_rest, set_places_in_row};
-use atomic_parker::idle::{Announced, Idle, Next, Worker};
+use atomic_parker::idle::{Announced, Idle, Next, Steps, Worker};
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
 use atomic_parker::{Parker, Spin};
@@ -88,6 +88,8 @@ check! {
     announced_for_nothing on Condvar <= 1, Futex <= 1, ParkingLot <= 1;
     claimed_while_searching on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     three_tasks on Condvar <= 0, Futex <= 0, ParkingLot <= 0;
+    two_tasks_of_workers_in_steps on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
+    steps_dropped_after_a_look on Condvar <= 2, ParkingLot <= 2;
     thief on Condvar <= 1, ParkingLot <= 2;
     pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
     pool_of_two_grows on Condvar <= 2, ParkingLot <= 2;
@@ -211,6 +213,49 @@ fn two_tasks_each_announced<W: Slow>() {
         idle.wake_one();
     }
     join(&idle, threads);
+}
+
+/// As `next` of a worker that is never closed, in steps; takes one task and ends, as if the task never ended.
+fn next_in_steps<W: Slow>(steps: &Steps<W>, queue: &Queue) {
+    while queue.pop().or_else(|| steps.about_to_sleep().then(|| queue.pop()).flatten()).is_none() {
+        assert!(steps.sleep(None));
+    }
+    steps.found_work();
+}
+
+fn two_tasks_of_workers_in_steps<W: Slow>() {
+    let (idle, workers) = set::<W>(2);
+    let queue = Queue::new(2);
+    let start = |worker: Worker<W>| {
+        let queue = queue.clone();
+        thread::spawn(move || {
+            let steps = worker.into_steps();
+            next_in_steps(&steps, &queue);
+            forget(steps);
+        })
+    };
+    let threads = workers.into_iter().map(start).collect();
+    for task in 0..2 {
+        queue.push(task);
+        idle.wake_one();
+    }
+    join(&idle, threads);
+}
+
+/// The first worker ends after it has registered, or was woken, and the wake goes on to the second one.
+fn steps_dropped_after_a_look<W: Slow>() {
+    let (idle, mut workers) = set::<W>(2);
+    let queue = Queue::new(1);
+    let second = one_each(vec![workers.remove(1)], &queue);
+    let steps = workers.remove(0).into_steps();
+    let first = thread::spawn(move || {
+        assert!(steps.about_to_sleep());
+        drop(steps);
+    });
+    queue.push(0);
+    idle.wake_one();
+    first.join().unwrap();
+    join(&idle, second);
 }
 
 fn two_tasks_announced_at_once<W: Slow>() {

@@ -11,12 +11,14 @@ mod metrics;
 #[doc(hidden)]
 pub mod model;
 mod roster;
+mod steps;
 mod worker;
 
 pub use announced::Announced;
 pub use audit::Finding;
 pub use builder::Builder;
 pub use metrics::Metrics;
+pub use steps::Steps;
 pub use worker::{Next, Worker};
 
 use crate::driver::{Driver, DriverOr, EventLoop, Polled};

@@ -2,7 +2,7 @@
 
 use super::head::Debt;
 use super::metrics::Counters;
-use super::roster::{Announcer, Claimed, Roster};
+use super::roster::{Announcer, Roster};
 use super::{looking, Finding, Idle};
 use crate::pair::{Parker, Unparker};
 use crate::sync::{deadline_after, has_passed, lock, model_unwinds};
@@ -78,7 +78,8 @@ pub struct Worker<W = wait::Condvar> {
     audits: Cell<bool>,
 }
 
-/// What the roster says of a worker. It is not active outside of a call only if it has not run yet, or is spent.
+/// What the roster says of a worker. It is not active outside of a call only if it has not run yet, is spent, or runs in
+/// [`Steps`](super::Steps).
 #[derive(Clone, Copy, PartialEq)]
 enum Standing {
     Active,
@@ -388,26 +389,26 @@ impl<W: Wait> Worker<W> {
                 return Next::Closed;
             }
         }
-        let stay = Stay(self);
+        let _stay = Stay(self);
         let mut expired = false;
         let mut end = None;
         loop {
             if let Standing::Searching(debt) = self.standing.get() {
                 if let Some(work) = self.look(&mut find) {
                     if is_own(&work) {
-                        stay.stop();
+                        self.stop();
                     } else {
-                        stay.leave(debt);
+                        self.leave(debt);
                     }
                     return Next::Work(work);
                 }
                 self.counters().noops.count();
                 if let Some(end) = end {
-                    stay.stop();
+                    self.stop();
                     return end;
                 }
             }
-            if !stay.sign() {
+            if !self.sign() {
                 // It may search again and again, and not sleep. Before the look, which then finds what was there before `close`.
                 end = if self.is_over(ends) {
                     Some(Next::Closed)
@@ -419,7 +420,7 @@ impl<W: Wait> Worker<W> {
             end = loop {
                 let closed = self.is_over(ends); // before the look
                 if let Some(work) = self.look(&mut find) {
-                    stay.stop();
+                    self.stop();
                     return Next::Work(work);
                 }
                 if closed {
@@ -435,10 +436,85 @@ impl<W: Wait> Worker<W> {
                     break None;
                 }
             };
-            if end.is_some() && !stay.retract() {
+            if end.is_some() && !self.retract() {
                 return end.unwrap_or(Next::TimedOut);
             }
             self.standing.set(Standing::Searching(Debt::None));
+        }
+    }
+
+    /// Before a last look; returns false if the worker has to go on searching.
+    fn sign(&self) -> bool {
+        let debt = match self.standing.get() {
+            Standing::Searching(debt) => self.roster().end_search(self.index, debt),
+            _ => {
+                self.roster().sign(self.index);
+                None
+            }
+        };
+        self.standing.set(debt.map_or(Standing::Signed, Standing::Searching));
+        debt.is_none()
+    }
+
+    /// Takes the bit back; returns whether the worker was claimed instead.
+    fn retract(&self) -> bool {
+        let claimed = self.roster().retract(self.index);
+        if claimed {
+            self.standing.set(Standing::Searching(Debt::None));
+        } else {
+            self.activate();
+        }
+        claimed
+    }
+
+    /// The look that the worker was claimed for has found work.
+    fn leave(&self, debt: Debt) {
+        self.activate();
+        self.idle.act(self.roster().leave(debt));
+    }
+
+    /// The worker stops, and a wake that was meant for it goes to another one.
+    pub(super) fn stop(&self) {
+        if self.standing.get() == Standing::Signed {
+            self.retract();
+        }
+        if let Standing::Searching(debt) = self.standing.get() {
+            self.activate();
+            self.idle.act(self.roster().stop(debt));
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.standing.get() == Standing::Active
+    }
+
+    /// See [`Steps::about_to_sleep`](super::Steps::about_to_sleep).
+    pub(super) fn registers(&self) -> bool {
+        if let Standing::Searching(_) = self.standing.get() {
+            self.counters().noops.count();
+        }
+        self.standing.get() == Standing::Signed || self.sign()
+    }
+
+    /// See [`Steps::sleep`](super::Steps::sleep).
+    pub(super) fn sleeps(&self, deadline: Option<Instant>) -> bool {
+        if self.standing.get() != Standing::Signed || self.idle.is_closed() {
+            return true;
+        }
+        let woken = self.park(deadline);
+        let claimed = self.roster().was_claimed(self.index);
+        if claimed {
+            self.standing.set(Standing::Searching(Debt::None));
+        }
+        woken || claimed
+    }
+
+    /// See [`Steps::found_work`](super::Steps::found_work).
+    #[cold]
+    pub(super) fn finds(&self) {
+        match self.standing.get() {
+            Standing::Searching(debt) => self.leave(debt),
+            _ => self.stop(),
         }
     }
 
@@ -481,61 +557,13 @@ enum Ends {
     GivesUp,
 }
 
-/// Leaves the roster whole, however the worker stops looking. The only one that changes the worker's standing within a call, but
-/// for what others do to its bit.
+/// Leaves the roster whole, however the worker stops looking.
 struct Stay<'a, W: Wait>(&'a Worker<W>);
-
-impl<W: Wait> Stay<'_, W> {
-    /// Before a last look; returns false if the worker has to go on searching.
-    fn sign(&self) -> bool {
-        let debt = match self.0.standing.get() {
-            Standing::Searching(debt) => self.0.roster().end_search(self.0.index, debt),
-            _ => {
-                self.0.roster().sign(self.0.index);
-                None
-            }
-        };
-        self.0.standing.set(debt.map_or(Standing::Signed, Standing::Searching));
-        debt.is_none()
-    }
-
-    /// Takes the bit back; returns whether the worker was claimed instead.
-    fn retract(&self) -> bool {
-        let claimed = self.0.roster().retract(self.0.index);
-        if claimed {
-            self.0.standing.set(Standing::Searching(Debt::None));
-        } else {
-            self.0.activate();
-        }
-        claimed
-    }
-
-    /// The look that the worker was claimed for has found work.
-    fn leave(&self, debt: Debt) {
-        self.0.activate();
-        self.act(self.0.roster().leave(debt));
-    }
-
-    /// The worker stops, and a wake that was meant for it goes to another one.
-    fn stop(&self) {
-        if self.0.standing.get() == Standing::Signed {
-            self.retract();
-        }
-        if let Standing::Searching(debt) = self.0.standing.get() {
-            self.0.activate();
-            self.act(self.0.roster().stop(debt));
-        }
-    }
-
-    fn act(&self, claimed: Option<Claimed>) {
-        self.0.idle.act(claimed);
-    }
-}
 
 impl<W: Wait> Drop for Stay<'_, W> {
     fn drop(&mut self) {
         // A second panic, while the first one unwinds, would abort the process. In a model that has deadlocked, each step panics.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.stop()));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.0.stop()));
     }
 }
 

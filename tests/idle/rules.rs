@@ -339,6 +339,46 @@ fn next_within_find_panics_and_leaves_the_set_whole() {
 }
 
 #[test]
+fn steps_sleep_only_after_they_have_registered_and_not_after_close() {
+    let (idle, mut workers) = Idle::new(2);
+    let steps = workers.remove(0).into_steps();
+    assert!(steps.sleep(None)); // not registered: returns at once
+    assert!(steps.about_to_sleep() && steps.about_to_sleep());
+    assert_eq!(idle.asleep(), 1);
+    assert!(!steps.sleep(Some(Instant::now())));
+    steps.found_work();
+    assert_eq!(idle.asleep(), 0);
+    assert!(steps.about_to_sleep());
+    assert_eq!(idle.wake_one(), Announced::Woke);
+    assert!(steps.sleep(None));
+    assert_eq!(idle.wake_one(), Announced::Searching);
+    assert!(!steps.about_to_sleep()); // its search owes a look
+    assert!(steps.about_to_sleep());
+    idle.close();
+    assert!(steps.sleep(None));
+    assert_eq!(idle.workers(), 2);
+    drop(steps);
+    assert_eq!((idle.workers(), idle.asleep()), (1, 0));
+}
+
+#[test]
+fn a_worker_in_steps_that_finds_its_own_task_first_passes_the_wake_on() {
+    let (idle, mut workers, sleeps) = set(2);
+    let queue = Queue::new();
+    let steps = workers.remove(0).into_steps();
+    assert!(steps.about_to_sleep());
+    let done = serve(workers, &queue, |task: i32| task);
+    until_asleep(&sleeps, 1);
+    queue.push(1);
+    assert_eq!(idle.wake_one(), Announced::Woke); // this worker, as its index is the lowest
+    idle.wake_worker(0); // for a task of its own
+    assert!(steps.sleep(None));
+    steps.found_work();
+    assert_eq!(done.recv(), Ok((1, 1)));
+    idle.close();
+}
+
+#[test]
 fn a_dropped_worker_leaves_a_place_that_another_one_enters() {
     let (idle, mut workers) = Idle::new(3);
     assert!(idle.enter().is_none());

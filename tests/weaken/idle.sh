@@ -5,14 +5,17 @@
 # tests/idle/overtaken.rs.
 
 mutant "a claimed worker that finds other work passes nothing on" idle/worker.rs \
-    's/self.act(self.0.roster().stop(debt));/self.act(self.0.roster().leave(debt));/'
+    's/self.idle.act(self.roster().stop(debt));/self.idle.act(self.roster().leave(debt));/'
 mutant "a searcher passes nothing on" idle/roster.rs 's/if before.debt().and(debt).is_owed() {/if false {/'
 mutant "an announcement during a search leaves no mark" idle/head.rs \
     's/self.and_debt(Debt::One)$/self/'
 mutant "a worker sleeps without a last look" idle/worker.rs \
-    '/end = loop/,/stay.stop/s/self.look(&mut find)/None/'
+    '/end = loop/,/self.stop/s/self.look(&mut find)/None/'
 mutant "a worker that panics stays in the set" idle/worker.rs \
-    '/^impl<W: Wait> Drop for Stay/,/^}/s/|| self.stop()/|| ()/'
+    '/^impl<W: Wait> Drop for Stay/,/^}/s/|| self.0.stop()/|| ()/'
+mutant "a worker in steps that was woken does not search" idle/worker.rs \
+    '/fn sleeps/,/^    }/s/if claimed {/if false {/'
+mutant "a dropped worker in steps stays in the set" idle/steps.rs 's/|| self.worker.stop()/|| ()/'
 mutant "close wakes no worker" idle/mod.rs 's/if self.shared.roster.is_asleep(index) {/if false {/'
 mutant "a waiter within a task ends at close" idle/worker.rs \
     's/self.run_own(Ends::WithWork,/self.run_own(Ends::AtClose,/'
