@@ -133,7 +133,7 @@ echo
 echo "$table" | awk -F'|' '{ printf "%-16s %-8s %-40s %7s %7s\n", $1, $2, $3, $4, $5 }'
 
 # The ports: crates whose sleep layer is replaced. Each script bounds its own time.
-for port in rayon blocking; do
+for port in rayon blocking tokio; do
     bash "$here/$port.sh" || failed=1
 done
 exit $failed
