@@ -82,7 +82,7 @@ check! {
     one_task on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     two_tasks_each_announced on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     two_tasks_announced_at_once on Condvar <= 2, ParkingLot <= 2;
-    two_tasks_of_two_callers on Condvar <= 2, ParkingLot <= 2;
+    two_tasks_of_two_callers on Condvar <= 2;
     announced_during_a_search on Condvar <= 1, ParkingLot <= 1;
     announced_when_many_are_owed on Condvar <= 1, ParkingLot <= 1;
     announced_for_nothing on Condvar <= 1, Futex <= 1, ParkingLot <= 1;
@@ -91,7 +91,7 @@ check! {
     two_tasks_of_workers_in_steps on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     steps_dropped_after_a_look on Condvar <= 2, ParkingLot <= 2;
     thief on Condvar <= 1, ParkingLot <= 2;
-    pinned_and_shared on Condvar <= 2, ParkingLot <= 2;
+    pinned_and_shared on Condvar <= 2;
     pool_of_two_grows on Condvar <= 2, ParkingLot <= 2;
     pool_grows_for_a_pinned_task on Condvar <= 2, ParkingLot <= 2;
     batch on Condvar <= 2, ParkingLot <= 2;
@@ -100,7 +100,7 @@ check! {
     earlier_timer on Condvar <= 3, ParkingLot <= 3;
     panic_in_first_look on Condvar <= 2, ParkingLot <= 2;
     panic_in_last_look on Condvar <= 2, ParkingLot <= 2;
-    panic_in_searching_look on Condvar <= 2, ParkingLot <= 2;
+    panic_in_searching_look on Condvar <= 2;
     dropped_worker_and_enter on Condvar <= 2, ParkingLot <= 2;
     close_against_push on Condvar <= 3, ParkingLot <= 3;
     future_of_a_worker on Condvar <= 2, ParkingLot <= 2;
