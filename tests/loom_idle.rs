@@ -9,40 +9,22 @@
 //! deadlock here. The queues are Relaxed, so that only the set can make work visible. `tests/weaken.sh` shows that the
 //! models can fail. `tests/loom.rs` lists the limits of loom.
 
+#[path = "models/slow.rs"]
+mod slow;
+
 use atomic_parker::idle::model::{assert_at_rest, set_places_in_row};
 use atomic_parker::idle::{Announced, Idle, Next, Steps, Worker};
 use atomic_parker::model::advance_clock;
-use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
+use atomic_parker::wait::{Condvar, Futex, ParkingLot};
 use atomic_parker::{Parker, Spin};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread::{self, JoinHandle};
+use slow::Slow;
 use std::io::Write;
 use std::mem::forget; // The drop of a worker takes a lock, which only adds interleavings.
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-trait Slow: Wait + Send + Sync + 'static {
-    fn new() -> Self;
-}
-
-impl Slow for Condvar {
-    fn new() -> Self {
-        Condvar::new()
-    }
-}
-
-impl Slow for Futex {
-    fn new() -> Self {
-        Futex::new()
-    }
-}
-
-impl Slow for ParkingLot {
-    fn new() -> Self {
-        ParkingLot
-    }
-}
 
 /// Runs a model over all interleavings with at most `preemptions`.
 fn explore(name: &str, preemptions: usize, model: fn()) {
@@ -108,7 +90,7 @@ check! {
 }
 
 fn set<W: Slow>(workers: usize) -> (Idle<W>, Vec<Worker<W>>) {
-    Idle::with_parkers((0..workers).map(|_| Parker::with_wait(W::new()).with_spin(Spin::off())))
+    Idle::with_parkers((0..workers).map(|_| Parker::with_wait(W::default()).with_spin(Spin::off())))
 }
 
 /// One flag for each task. It orders nothing.
