@@ -13,7 +13,7 @@
 mod slow;
 
 use atomic_parker::idle::model::{assert_at_rest, set_places_in_row};
-use atomic_parker::idle::{Announced, Idle, Next, Steps, Worker};
+use atomic_parker::idle::{Announced, Builder, Idle, Next, Steps, Worker};
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Futex, ParkingLot};
 use atomic_parker::{Parker, Spin};
@@ -86,6 +86,12 @@ check! {
     dropped_worker_and_enter on Condvar <= 2, ParkingLot <= 2;
     close_against_push on Condvar <= 3, ParkingLot <= 3;
     future_of_a_worker on Condvar <= 2, ParkingLot <= 2;
+    two_vacant_places on Condvar <= 2, ParkingLot <= 2;
+    one_vacant_place on Condvar <= 1, ParkingLot <= 1;
+    no_vacant_place on Condvar <= 1, ParkingLot <= 1;
+    place_given_up_against_a_task on Condvar <= 3, ParkingLot <= 3;
+    start_that_fails_once on Condvar <= 2, ParkingLot <= 2;
+    dropped_worker_is_replaced on Condvar <= 2, ParkingLot <= 2;
     join_after_close on Condvar <= 2, ParkingLot <= 2;
 }
 
@@ -670,4 +676,106 @@ fn future_of_a_worker<W: Slow>() {
     worker.block_on(future, || None::<fn()>);
     waking.into_iter().for_each(|thread| thread.join().unwrap());
     forget(worker);
+}
+
+/// A set that starts its workers itself.
+struct Growing<W: Slow> {
+    idle: Idle<W>,
+    queue: Queue,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl<W: Slow> Growing<W> {
+    /// The first `failing` starts fail. `run` is a worker's thread.
+    fn new(builder: Builder<W>, tasks: usize, failing: usize, run: fn(Worker<W>, &Queue)) -> Self {
+        let (queue, threads) = (Queue::new(tasks), Arc::new(Mutex::<Vec<JoinHandle<()>>>::default()));
+        let (looks, started) = (queue.clone(), threads.clone());
+        let calls = std::sync::atomic::AtomicUsize::new(0);
+        let start = move |worker: Worker<W>| {
+            if calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < failing {
+                return Err(std::io::ErrorKind::Other.into());
+            }
+            let looks = looks.clone();
+            let thread = thread::spawn(move || run(worker, &looks));
+            started.lock().unwrap().push(thread);
+            Ok(())
+        };
+        Self { idle: builder.start(start).build().0, queue, threads }
+    }
+
+    fn announce(&self, task: usize) -> Announced {
+        self.queue.push(task);
+        self.idle.wake_one()
+    }
+
+    fn join(&self) {
+        let next = || self.threads.lock().unwrap().pop();
+        std::iter::from_fn(next).for_each(|thread| thread.join().unwrap());
+        assert!(!self.queue.is_left(), "a task waits, and no worker was started");
+        assert_at_rest(&self.idle);
+    }
+}
+
+fn places<W: Slow>(places: usize) -> Builder<W> {
+    Builder::with_parkers((0..places).map(|_| Parker::with_wait(W::default()).with_spin(Spin::off())))
+}
+
+/// The worker of each place takes so many tasks, of which the last one never ends.
+fn take<W: Slow>(worker: Worker<W>, queue: &Queue, tasks: [usize; 2]) {
+    (0..tasks[worker.index()]).for_each(|_| _ = worker.next(|| queue.pop()).expect("the set is not closed"));
+    forget(worker);
+}
+
+/// Two tasks that wait for each other, in two places without a thread.
+fn two_vacant_places<W: Slow>() {
+    let pool = Growing::<W>::new(places(2), 2, 0, |worker, queue| take(worker, queue, [1, 1]));
+    (0..2).for_each(|task| _ = pool.announce(task));
+    pool.join();
+}
+
+/// The same in two places of which the first one has a thread, which runs another task before.
+fn one_vacant_place<W: Slow>() {
+    let pool = Growing::<W>::new(places(2), 3, 0, |worker, queue| take(worker, queue, [2, 1]));
+    assert_eq!(pool.announce(0), Announced::Started);
+    thread::yield_now(); // so that it sleeps, without a preemption
+    (1..3).for_each(|task| _ = pool.announce(task));
+    pool.join();
+}
+
+/// The same in two places that both have a thread.
+fn no_vacant_place<W: Slow>() {
+    let pool = Growing::<W>::new(places(2), 4, 0, |worker, queue| take(worker, queue, [2, 2]));
+    (0..2).for_each(|task| _ = pool.announce(task));
+    thread::yield_now(); // so that they sleep, without a preemption
+    (2..4).for_each(|task| _ = pool.announce(task));
+    pool.join();
+}
+
+/// The worker gives up its place at once when it finds nothing, and the second task is announced meanwhile.
+fn place_given_up_against_a_task<W: Slow>() {
+    let pool = Growing::<W>::new(places(1).keep_alive(Duration::ZERO), 2, 0, |worker, queue| {
+        while worker.next(|| queue.pop()).is_some() {}
+        forget(worker);
+    });
+    (0..2).for_each(|task| _ = pool.announce(task));
+    pool.join();
+}
+
+/// Two callers announce tasks that wait for each other, and the first start fails. The next announcement makes up for it.
+fn start_that_fails_once<W: Slow>() {
+    let pool = Growing::<W>::new(places(2), 2, 1, |worker, queue| take(worker, queue, [1, 1]));
+    let caller = caller(&pool.idle, &pool.queue, 1);
+    pool.announce(0);
+    caller.join().unwrap();
+    pool.idle.wake_one();
+    pool.join();
+}
+
+/// A worker that ends after its task, as by a panic, does not leave the second task.
+fn dropped_worker_is_replaced<W: Slow>() {
+    // One that was started for nothing ends.
+    let builder = places(1).keep_alive(Duration::ZERO);
+    let pool = Growing::<W>::new(builder, 2, 0, |worker, queue| _ = worker.next(|| queue.pop()));
+    (0..2).for_each(|task| _ = pool.announce(task));
+    pool.join();
 }

@@ -20,3 +20,12 @@ mutant "close wakes no worker" idle/mod.rs 's/if self.shared.roster.is_asleep(in
 mutant "a waiter within a task ends at close" idle/worker.rs \
     's/self.run_own(Ends::WithWork,/self.run_own(Ends::AtClose,/'
 mutant "two pieces of debt count as one" idle/head.rs 's/(Debt::One, Debt::One) => Debt::Many/(Debt::One, Debt::One) => Debt::One/'
+mutant "a vacant place is not chosen" idle/roster.rs 's/let last = if self.grows/let last = if false/'
+mutant "a place is given up although it was claimed" idle/worker.rs \
+    's/let gave_up = self.roster().give_up(self.index);/let gave_up = self.roster().give_up(self.index) || true;/'
+mutant "a place that was given up is not vacant" idle/roster.rs \
+    's/let vacant = seen \& !asleep | (asleep << HALF);/let vacant = seen \& !asleep;/'
+mutant "a failed start does not give the place back" idle/roster.rs \
+    '/fn fail_start/,/^    }/s/bits.fetch_or(asleep << HALF, Ordering::Relaxed);/let _ = (bits, asleep);/'
+mutant "a failed start leaves no debt" idle/roster.rs 's/let failed = if search.failed {/let failed = if false {/'
+mutant "a worker that is dropped is not replaced" idle/worker.rs 's/(growth.announce)(&self.idle);/let _ = growth.announce;/'
