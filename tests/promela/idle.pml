@@ -1,32 +1,35 @@
 /*
- * The words of src/idle/word.rs with two or three workers, and two or three tasks that wait for each other.
+ * The protocol of the idle set, as docs/idle_protocol.md has it: a few workers, and tasks that wait for each other.
  *
- *   tests/promela.sh idle more_idle
+ *   tests/promela.sh idle three_tasks grows
  *
- * One statement, or one `atomic`, is one step of the program: an operation on the head or on the bits, a look at a
- * queue, or a step of a parker, which is its token here. Spin goes through all orders of these steps, without weak
- * memory, so the model has no fences: tests/loom_idle.rs checks them.
+ * One statement, `atomic` or `d_step` is one step of the program: a change of the head or of a row of bits, a look at a queue, or a
+ * step of a parker, which is its token here. Spin goes through all orders of these steps, one after the other: without weak memory,
+ * so there are no fences. tests/loom_idle.rs checks them. A debt that is held is a local variable, and there is one row of bits.
  *
  * A task does not end until all are taken. So a worker that sleeps while a task waits is a hang.
  *
- * Claims: no worker sleeps at the end while a task waits. OWED and AGAIN are set only while a search is counted. In a final
- * state, all workers are counted as idle (with -DCLOSES: none), and no search is counted.
+ * Claims: when nothing can go on, all tasks have run, each place is idle (with -DCLOSES: none), and no search is counted. There are no more
+ * searches than the head has room for, and without a search there is no debt, but for a start that failed.
  *
- * A call of `find` looks at two queues, one after the other. Without options, the caller may announce something that is not there,
- * and then announces the tasks by `wake_one`; one worker, or none, has a deadline; and each worker looks in an order of its own.
+ * A look goes through two queues, one after the other. The caller announces each task by `wake_one`; perhaps one time more, before
+ * all tasks. One worker, or none, has a deadline: a sleep of it ends, it looks, and calls `next` again.
  *
- * -DTASKS=2: two tasks. -DWORKERS=2: two workers. -DCALLERS=2 or 3: concurrent callers (too large to finish with three workers).
- * -DANY_ORDER: the order may differ from look to look.
- * -DANY_WAY: each task but the last is announced by `wake_one`, `wake` or `wake_worker`, without deadlines.
- * -DONE_WAY: `wake_worker(1)`, `wake`, `wake_worker(1)`.
+ * -DWORKERS=2 or 3, -DTASKS=2 or 3: how many. -DCALLERS=2: the first task has a caller of its own.
+ * -DANY_ORDER: each look begins with either queue; else with one of the worker's own.
+ * -DANY_WAY: each task but the last is announced by `wake_one`, `wake` or `wake_worker`. -DONE_WAY: `wake_worker(1)`, `wake`, `wake_worker(1)`.
  * -DPINNED=1: the last task is for worker 1 alone, which looks for it first, and the others do not wait for it.
- * -DBATCH: a look at the first queue moves all other tasks of it to the second, and then announces them.
- * -DCLOSES: the set is closed at the end, perhaps without an announcement of the last task. No task waits for another one,
- * and all workers must end. With three workers, PINNED, BATCH and CLOSES are without deadlines.
+ * -DBATCH: a look at the first queue moves all but one of its tasks to the second, and announces them.
+ * -DBESIDES: such an announcement is for other workers, as after many looks that have announced and found nothing.
+ * -DPANICS: one look panics, and then its worker calls `next` again.
+ * -DCLOSES: the set is closed at the end, perhaps in place of the last announcement. No task waits for another one, and all workers must end.
+ * -DFIXED: no deadline, and no announcement before all tasks.
+ * -DGROWS=n: the set grows, and all places but n are vacant. A deadline is `keep_alive`: the worker gives up its place.
+ * -DFAILS: the first start fails, and if nothing can go on after that, there is one announcement more.
+ * -DBY_HAND, with GROWS: a pool that grows by itself is built on a set that does not: see `by_hand`.
  *
- * Negative controls: -DNO_SECOND_LOOK, -DKEEPS_THE_WAKE, -DONE_LINK, -DNO_OWED, -DFORGETS, -DFORGETS_OWED, -DFAILS_QUIETLY,
- * -DLEAVES_OTHERS_ALONE, -DOWES_ONE, -DOWES_NOTHING; -DBARE_UNPARK with PINNED, -DKEEPS_QUIET with BATCH, -DREADS_LATE and
- * -DWAKES_NOBODY with CLOSES.
+ * The negative controls are `#if` and `#ifndef` below, each beside its step. tests/promela.sh has those that are killed in seconds. The
+ * others (such as PAYS_WHOLLY, LEAVES_OTHERS_ALONE, OWES_NOTHING) have too many states with three workers, and were not decided.
  */
 
 #ifndef WORKERS
@@ -38,9 +41,6 @@
 #ifndef CALLERS
 #define CALLERS 1
 #endif
-#if defined(ANY_WAY) || defined(ONE_WAY) || (defined(PINNED) || defined(BATCH) || defined(CLOSES)) && WORKERS == 3
-#define FIXED /* no deadline, and no announcement for nothing */
-#endif
 #ifdef PINNED
 #define SHARED (TASKS - 1)
 #else
@@ -51,160 +51,274 @@
 #else
 #define QUEUE ((work + from) & 1)
 #endif
+#if defined(GROWS) && !defined(BY_HAND)
+#define STARTS /* a vacant place counts as idle, and an announcement may start a worker there */
+#endif
+#ifndef GROWS
+#define GROWS WORKERS
+#endif
 
-/* The head: idle, searching, OWED, AGAIN; and the bits. */
-byte idle, searches;
-bool owed, look_again;
-bool asleep[3];
+/* A debt. */
+#define NOTHING 0
+#define LOOK_AGAIN 1
+#define ONE 2
+#define MANY 3
+#ifndef NO_MANY
+#define and(a, b) (((a) == ONE && (b) == ONE) -> MANY : ((a) > (b) -> (a) : (b)))
+#else
+#define and(a, b) ((a) > (b) -> (a) : (b))
+#endif
+#ifdef PAYS_ALL
+#define paid(debt) LOOK_AGAIN
+#else
+#ifdef PAYS_WHOLLY
+#define paid(debt) ((debt) == ONE -> NOTHING : (debt))
+#else
+#define paid(debt) ((debt) == ONE -> LOOK_AGAIN : (debt))
+#endif
+#endif
 
-/* The number of tasks in each queue, and of shared tasks that were taken; the tokens of the parkers. */
+/* The head, and the bits. A third worker that is not there never sleeps. */
+byte idle, searches, debt;
+bool closed;
+bool bits[6];
+#define asleep(place) bits[place]
+#define vacant(place) bits[3 + place]
+#define ASLEEP 0
+#define VACANT 3
+
+/* The number of tasks in each queue, and of shared tasks that were taken; the tokens of the parkers, and which workers begin. */
 byte tasks[2], taken;
-bool pinned, closed;
-bool token[3];
+bool pinned;
+bool token[3], started[3];
+bool may_panic, may_fail, failed;
 
-#define no_task (tasks[0] + tasks[1] == 0 && !pinned)
+#define NOBODY 3
+#define MAY_CLAIM byte chosen = NOBODY, have; bool again, sends, woken, start_fails
+#ifdef BESIDES
+#define counted (besides < NOBODY -> 1 : 0)
+#define own (besides < NOBODY && searching -> 1 : 0)
+#define candidate(kind, place) (bits[kind + place] && besides != place)
+#else
+#define counted 0
+#define own 0
+#define candidate(kind, place) bits[kind + place]
+#endif
+#define some(kind) (candidate(kind, 0) || candidate(kind, 1) || candidate(kind, 2))
 
-#define some_asleep (asleep[0] || asleep[1] || asleep[2])
-#define NONE 3
-
-/* One search less. */
-inline end_search() {
+/* The steps of src/idle/head.rs. */
+inline without_search() {
     searches--;
     if
-    :: searches == 0 -> look_again = false
+    :: searches == 0 -> debt = NOTHING
     :: else
     fi
 }
 
-/* `take_lowest` on one word. */
-inline take_lowest() {
-    atomic {
-        if
-        :: asleep[0] -> asleep[0] = false; chosen = 0
-        :: !asleep[0] && asleep[1] -> asleep[1] = false; chosen = 1
-        :: !asleep[0] && !asleep[1] && asleep[2] -> asleep[2] = false; chosen = 2
-        :: !some_asleep -> chosen = NONE
-        fi
-    }
+inline clear_first(kind) {
+    if
+    :: candidate(kind, 0) -> bits[kind] = false; chosen = 0
+    :: !candidate(kind, 0) && candidate(kind, 1) -> bits[kind + 1] = false; chosen = 1
+    :: !candidate(kind, 0) && !candidate(kind, 1) && candidate(kind, 2) -> bits[kind + 2] = false; chosen = 2
+    :: else
+    fi
 }
 
-/* `send`, and then the unpark. */
-inline send() {
-    do
-    :: take_lowest();
-        if
-        :: chosen < NONE ->
-            token[chosen] = true;
-            chosen = NONE;
-#ifdef BATCH
-            woken = true;
-#endif
-            break
-        :: else
-        fi;
-        atomic {
-            if
-            :: searches == 1 && owed ->
-                owed = false;
-#ifdef FORGETS
-                end_search(); again = false
+/* Clears the first of these bits, and gives back the debt that was taken before. */
+inline claim_first(kind) {
+    if
+    :: !some(kind)
+    :: d_step { some(kind) && have == NOTHING -> clear_first(kind) }
+#ifdef GIVES_BACK_LATE
+    :: d_step { some(kind) && have != NOTHING -> clear_first(kind) };
+        d_step { debt = and(debt, have); have = NOTHING }
 #else
-                again = true
+    :: d_step { some(kind) && have != NOTHING ->
+#ifndef GIVES_NOTHING_BACK
+            debt = and(debt, have);
 #endif
-            :: else -> end_search(); again = false
-            fi
+            have = NOTHING
         };
+        d_step { clear_first(kind) }
+#endif
+    fi
+}
+
+/* `pass`, and then the unpark or the start. */
+inline pass() {
+    woken = false;
+    do
+    :: claim_first(ASLEEP);
         if
-        :: !again -> break
-        :: else -> again = false
+        :: d_step { chosen < NOBODY -> token[chosen] = true; chosen = NOBODY; woken = true }; break
+        :: chosen == NOBODY
+        fi;
+#ifdef STARTS
+        if
+        :: start_fails
+        :: !start_fails -> claim_first(VACANT);
+            if
+            :: d_step { chosen < NOBODY -> started[chosen] = true; chosen = NOBODY; woken = true }; break
+#ifdef FAILS
+            /* `fail_start` */
+            :: d_step { chosen < NOBODY && may_fail ->
+                    may_fail = false;
+                    failed = true;
+                    start_fails = true;
+#ifndef LOSES_THE_PLACE
+                    vacant(chosen) = true;
+#endif
+                    chosen = NOBODY;
+                    again = true
+                }
+#endif
+            :: chosen == NOBODY
+            fi
+        fi;
+#endif
+        if
+        :: again
+        :: d_step { !again -> /* `found_nobody` */
+            if
+#ifndef READS_ONCE
+            :: searches == 1 && debt >= ONE -> have = and(have, debt); debt = NOTHING; again = true
+#endif
+            :: else ->
+                without_search();
+#ifndef FAILS_FOR_GOOD
+                if
+                :: start_fails -> debt = and(debt, and(ONE, have))
+                :: else
+                fi;
+#endif
+                have = NOTHING
+            fi }
         fi;
         if
-        :: atomic { some_asleep -> skip };
-#ifndef OWES_NOTHING
-            owed = true
+        :: again -> again = false
+        :: else -> break
+        fi
+    od;
+    start_fails = false
+}
+
+/* `wake_one` */
+inline announce() {
+    d_step {
+        woken = false;
+        if
+        :: idle <= counted
+        :: idle > counted && searches > own ->
+#ifndef NO_DEBT
+            debt = and(debt, ONE)
 #endif
-        :: atomic { !some_asleep -> skip }
+        :: idle > counted && searches <= own -> searches++; sends = true
+        fi
+    };
+    if
+    :: sends -> sends = false; pass()
+    :: else
+    fi
+}
+
+/* The steps of `wake` with more than one piece. It leaves zero. */
+inline wake(pieces) {
+    do
+    :: d_step { pieces == 0 || idle == 0 -> pieces = 0 }; break
+    :: d_step { pieces > 0 && idle > 0 -> pieces-- };
+        searches++;
+        pass();
+        if
+        :: !woken -> pieces = 0
+        :: else
         fi
     od
 }
 
-/* `request`, after `nobody_idle`. While searches go on, it takes either way: the count of workers that look may be out of date. */
-inline request(any_search_is_enough) {
-    atomic {
-        if
-        :: idle == 0 -> sends = false
-        :: idle > 0 && searches > 0 ->
-#ifndef NO_OWED
-            owed = true;
-#endif
-            sends = false
-        :: idle > 0 && (searches == 0 || !any_search_is_enough) -> searches++; sends = true
-        fi
-    };
-    if
-    :: sends -> sends = false; send()
-    :: else
-    fi
-}
-
-/* `claim`, after `nobody_idle`, and then the unpark. */
+/* `claim`, after `is_quiet`, and then the unpark or the start. */
 inline claim(target) {
     if
-    :: atomic { !asleep[target] -> skip };
+    :: !asleep(target) && !vacant(target) ->
 #ifdef BARE_UNPARK
         token[target] = true
 #else
-        request(true)
+        announce()
 #endif
-    :: atomic { asleep[target] -> skip };
+    :: asleep(target) || vacant(target) ->
+#ifndef COUNTS_LATE
         searches++;
+#endif
         if
-        :: atomic { !asleep[target] -> skip }; send()
-        :: atomic { asleep[target] -> asleep[target] = false }; token[target] = true
+        :: d_step { asleep(target) -> asleep(target) = false };
+#ifdef COUNTS_LATE
+            searches++;
+#endif
+            token[target] = true
+        :: d_step { !asleep(target) && vacant(target) -> vacant(target) = false };
+            started[target] = true
+        :: !asleep(target) && !vacant(target) ->
+#ifdef COUNTS_LATE
+            searches++;
+#endif
+            pass()
         fi
     fi
 }
 
-/* `find`: it looks at the queues one after the other, in an order of the worker's own. */
+/* The caller's announcement of a pool that is built by hand: if it has woken no worker, it starts one that `enter` returns. */
+inline by_hand() {
+    announce();
+    if
+    :: woken
+    :: !woken ->
+        d_step { clear_first(VACANT) };
+        if
+        :: d_step { chosen < NOBODY -> started[chosen] = true; chosen = NOBODY }
+        :: chosen == NOBODY
+        fi
+    fi
+}
+#ifdef BY_HAND
+#define announce_shared() by_hand()
+#else
+#define announce_shared() announce()
+#endif
+
+/* `find`: it looks at the queues one after the other. */
 inline take(queue) {
-    atomic {
+    d_step {
         if
         :: tasks[queue] > 0 -> tasks[queue]--; found = true
-        :: tasks[queue] == 0
+        :: else
         fi
     }
 }
-/* Moves the rest of the first queue to the second, and announces it by `wake`. */
+/* Moves the rest of the first queue to the second, and announces it. */
 inline take_batch() {
-    atomic {
+    d_step {
         if
         :: tasks[0] > 0 -> rest = tasks[0] - 1; tasks[0] = 0; found = true
-        :: tasks[0] == 0
+        :: else
         fi
     };
     if
     :: rest > 0 ->
-        atomic { tasks[1] = tasks[1] + rest };
-        if
+        tasks[1] = tasks[1] + rest;
 #ifndef KEEPS_QUIET
-        :: rest == 1 -> request(false); rest = 0
-        :: rest > 1 ->
-            do
-            :: atomic { rest == 0 || idle == 0 -> rest = 0; break }
-            :: atomic { rest > 0 && idle > 0 -> rest-- };
-                searches++;
-                woken = false;
-                send();
-                if
-                :: !woken -> rest = 0
-                :: else
-                fi
-            od
-#else
-        :: rest = 0
-#endif
+        if
+        :: rest == 1 -> rest = 0; announce_unless_closed()
+        :: rest > 1 -> wake(rest)
         fi
-    :: else
+#else
+        rest = 0
+#endif
+    :: rest == 0
+    fi
+}
+inline announce_unless_closed() {
+    if
+    :: closed
+    :: !closed -> announce()
     fi
 }
 inline look_at(queue) {
@@ -225,7 +339,7 @@ inline look() {
     fi;
 #endif
 #ifdef PINNED
-    atomic {
+    d_step {
         if
         :: me == PINNED && pinned -> pinned = false; found = true; mine = true
         :: else
@@ -233,171 +347,270 @@ inline look() {
     };
     if
     :: !found -> look_at(first)
-    :: else
+    :: found
     fi;
 #else
     look_at(first);
 #endif
     if
     :: !found -> look_at(1 - first)
-    :: else
+    :: found
     fi
 }
+/* A look of a worker that is signed or searches. */
+inline look_or_panic() {
+#ifdef BESIDES
+    besides = me;
+#endif
+    if
+    :: look()
+#ifdef PANICS
+    :: d_step { may_panic -> may_panic = false; panics = true }
+#endif
+    fi;
+#ifdef BESIDES
+    besides = NOBODY
+#endif
+}
 
-proctype worker(byte me; bool deadline) {
-    byte chosen = NONE, first = me & 1;
-    bool found, again, sends, owes, expired, ends, searching, claimed;
+/* Reads and clears its own bit. */
+#define TAKE_BACK d_step { claimed = !asleep(me); asleep(me) = false }
+
+proctype worker(byte me; bool runs; bool deadline) {
+    MAY_CLAIM;
+    byte owed, first = me & 1; /* `owed` is the debt that it holds */
+    bool searching, found, panics, claimed, expired, ends, ending;
 #ifdef PINNED
     bool mine;
 #endif
 #ifdef BATCH
     byte rest;
-    bool woken;
 #endif
+#ifdef BESIDES
+    byte besides = NOBODY;
+#endif
+    if
+    :: runs
+    :: !runs ->
+end_vacant:
+        atomic { started[me] -> started[me] = false };
+#ifdef STARTS
+        searching = true;
+        goto searches_again
+#endif
+    fi;
 
 from_the_start:
+#ifdef FIRST_LOOK_TOO
+    besides = me;
+#endif
     look();
+#ifdef FIRST_LOOK_TOO
+    besides = NOBODY;
+#endif
     if
-    :: found -> goto runs
-    :: else
+    :: found -> goto works
+    :: !found
     fi;
 
 signs:
-    asleep[me] = true;
-    atomic {
+    asleep(me) = true;
+    if
+    :: d_step { !searching -> idle++ }
+    :: d_step { searching -> /* `found_nothing` */
         if
-        :: searching && searches == 1 && (owed || look_again) ->
-#ifdef OWES_ONE
-            owes = owed;
-#else
-            owes = true;
-#endif
-            owed = false;
-            look_again = false;
-#ifdef FORGETS_OWED
-            searches--
+#ifndef FORGETS_THE_DEBT
+        :: searches == 1 && debt != NOTHING ->
+            owed = and(owed, debt);
+            debt = NOTHING;
+#ifdef ENDS_AND_LOOKS
+            searches = 0;
+            owed = NOTHING;
+            searching = false
 #else
             again = true
 #endif
-        :: searching && searches == 1 && !(owed || look_again) -> searches = 0; look_again = false
-        :: searching && searches > 1 ->
+        :: searches == 1 && debt == NOTHING ->
+#else
+        :: searches == 1 ->
+#endif
+            without_search();
+            owed = NOTHING;
+            searching = false
+        :: searches > 1 ->
             searches--;
 #ifndef FAILS_QUIETLY
-            owed = true
+#ifdef FAILS_WITH_ONE
+            debt = and(debt, ONE);
+#else
+            debt = and(debt, and(ONE, owed));
 #endif
-        :: !searching -> idle++
-        fi
-    };
+#endif
+            owed = NOTHING;
+            searching = false
+        fi }
+    fi;
     if
     :: again ->
         again = false;
-        atomic { claimed = !asleep[me]; asleep[me] = false };
+#ifndef STAYS_SIGNED
+        TAKE_BACK;
         if
-        :: claimed -> claimed = false; searches--
-        :: else
+        :: d_step { claimed ->
+                claimed = false;
+#ifndef KEEPS_TWO
+                without_search();
+#endif
+#ifndef OWES_NOTHING
+                owed = and(owed, ONE)
+#endif
+            }
+        :: !claimed
+        fi;
+#endif
+        if
+        :: expired || closed -> ending = true; ends = closed
+        :: !expired && deadline -> deadline = false; ending = true
+        :: !expired && !closed
         fi;
         goto searches_again
-    :: else -> searching = false; owes = false
+    :: !again
     fi;
+
 looks_again:
 #if defined(CLOSES) && !defined(READS_LATE)
     ends = closed;
 #endif
 #ifndef NO_SECOND_LOOK
-    look();
+    look_or_panic();
     if
-    :: found ->
-        /* `end_early` */
-        atomic { claimed = !asleep[me]; asleep[me] = false };
+    :: found || panics ->
+        /* `retract`, and `stop` if it was claimed */
+        TAKE_BACK;
         if
         :: claimed ->
             claimed = false;
-            /* `pass_on` */
 #ifdef KEEPS_THE_WAKE /* It does as `leave`. */
-            atomic {
-                idle--;
-                sends = owed;
-                if
-                :: sends
-                :: else -> end_search(); look_again = searches > 0
-                fi
-            };
-            if
-            :: sends -> sends = false; send()
-            :: else
-            fi
+            goto leaves;
 #else
             idle--;
-            send()
+            pass()
 #endif
-        :: else -> idle--
+        :: !claimed -> idle--
         fi;
-        goto runs
-    :: else
+        goto works
+    :: !found && !panics
     fi;
 #endif
 #ifdef READS_LATE
     ends = closed;
 #endif
     if
+#ifdef STARTS
+    /* `give_up` */
+#ifdef GIVES_UP_IN_TWO
+    :: d_step { expired && asleep(me) -> asleep(me) = false };
+        vacant(me) = true;
+        expired = false;
+        goto is_vacant
+#else
+    :: d_step { expired && asleep(me) -> asleep(me) = false; vacant(me) = true; expired = false };
+        goto is_vacant
+#endif
+    :: expired && !asleep(me) -> goto is_claimed
+    :: !expired ->
+#else
     :: expired || ends ->
-        /* `retract` */
-        atomic { claimed = !asleep[me]; asleep[me] = false };
+        TAKE_BACK; /* `retract` */
         if
-        :: claimed -> claimed = false
-        :: else -> idle--; expired = false; goto after_nothing
+        :: claimed -> claimed = false; ending = true; goto is_claimed
+        :: !claimed -> idle--; goto after_nothing
         fi
-    :: else -> skip;
+    :: !expired && !ends ->
+#endif
 end_asleep:
         if
         :: atomic { token[me] -> token[me] = false }
-        :: atomic { !token[me] && deadline -> deadline = false; expired = true }
+        :: d_step { !token[me] && deadline -> deadline = false; expired = true }
         fi;
         if
-        :: atomic { asleep[me] -> skip }; goto looks_again
-        :: atomic { !asleep[me] -> skip }
+        :: asleep(me) -> goto looks_again
+        :: !asleep(me)
         fi
-    fi;
-    searching = true;
-searches_again:
-    look();
-    if
-    :: found || expired || ends ->
-        searching = false;
-        atomic {
-            idle--;
-            sends = owed || owes || !found;
-            if
-            :: sends ->
-#ifdef ONE_LINK
-                owed = false
-#else
-                owed = owed || owes
-#endif
-            :: else ->
-                end_search();
-#ifndef LEAVES_OTHERS_ALONE
-                look_again = searches > 0
-#endif
-            fi;
-            owes = false;
-            expired = false
-        };
-        if
-        :: sends -> sends = false; send()
-        :: else
-        fi;
-        if
-        :: found -> goto runs
-        :: else -> goto after_nothing
-        fi
-    :: else -> goto signs
     fi;
 
-runs:
-    atomic {
+is_claimed:
+    searching = true;
+
+searches_again:
+    look_or_panic();
+    if
+    :: found && !panics ->
+leaves:
+        atomic { /* `found_work` */
+#ifndef LEAVES_ITS_DEBT
+            owed = and(owed, debt);
+#else
+            owed = debt;
+#endif
+            idle--;
+            if
+#ifndef KEEPS_THE_DEBT
+            :: owed >= ONE -> debt = paid(owed); sends = true
+            :: owed < ONE ->
+#else
+            ::
+#endif
+                without_search();
+#ifndef LEAVES_OTHERS_ALONE
+                if
+                :: searches > 0 -> debt = LOOK_AGAIN
+                :: else
+                fi
+#endif
+            fi;
+            owed = NOTHING;
+            searching = false
+        };
+        if
+        :: sends -> sends = false; pass()
+        :: !sends
+        fi;
+        goto works
+    :: panics || !found && ending ->
+        d_step { /* `stop` */
+            idle--;
+#ifndef STOPS_WITH_ITS_DEBT
+            debt = and(debt, owed);
+#endif
+            owed = NOTHING;
+            searching = false
+        };
+#ifdef STOPS_QUIETLY
+        d_step { without_search() };
+#else
+        pass();
+#endif
+        goto works
+    :: !panics && !found && !ending -> goto signs
+    fi;
+
+works:
+    if
+    :: !found -> goto after_nothing
+    :: found
+    fi;
+#if defined(BY_HAND) && !defined(NO_SECOND_ANNOUNCEMENT)
+    /* It may have been woken for another task, and if no worker sleeps, no other one knows of that. */
+    if
+    :: tasks[0] + tasks[1] > 0 -> by_hand()
+    :: tasks[0] + tasks[1] == 0
+    fi;
+#endif
+    d_step {
         found = false;
         expired = false;
+        ending = false;
         ends = false;
 #ifdef PINNED
         if
@@ -408,6 +621,12 @@ runs:
         taken++
 #endif
     };
+#ifdef DROPS
+    if
+    :: d_step { may_panic -> may_panic = false }; goto drops
+    :: !may_panic
+    fi;
+#endif
 #ifndef CLOSES
 end_in_a_task:
     taken == SHARED;
@@ -415,123 +634,164 @@ end_in_a_task:
     goto from_the_start;
 
 after_nothing:
+    atomic { ends = ends && !panics; panics = false; expired = false; ending = false };
+#if defined(BY_HAND) || defined(STARTS)
+    goto drops; /* Its thread ends. */
+#endif
 #ifdef CLOSES
     if
+    :: ends
     :: !ends -> goto from_the_start
-    :: else
-    fi
+    fi;
+    goto over;
 #else
-    goto from_the_start
+    goto from_the_start;
 #endif
+
+drops:
+    vacant(me) = true;
+#ifdef STARTS
+    idle++;
+#ifndef DROPS_QUIETLY
+    announce();
+#endif
+#else
+#ifndef NO_LAST_LOOK
+    /* Before it left, a caller could neither wake it nor enter its place. */
+    if
+    :: tasks[0] + tasks[1] > 0 ->
+        d_step { clear_first(VACANT) };
+        if
+        :: d_step { chosen < NOBODY -> started[chosen] = true; chosen = NOBODY }
+        :: chosen == NOBODY
+        fi
+    :: tasks[0] + tasks[1] == 0
+    fi;
+#endif
+#endif
+
+is_vacant:
+    goto end_vacant;
+over:
+    skip
 }
 
 /* Pushes its last task into the queue `from`, the one before into the other, and so on. */
 proctype caller(byte work; byte from) {
-    byte chosen = NONE, target = NONE;
-    bool again, sends, one = true;
-#ifdef BATCH
-    bool woken;
+    MAY_CLAIM;
+    byte target = NOBODY, pieces;
+#ifdef BESIDES
+    byte besides = NOBODY;
+    bool searching;
+#endif
+#ifdef ANNOUNCES_EARLY
+    announce();
 #endif
 #ifndef FIXED
     if
-    :: request(false) /* for nothing */
+    :: announce() /* for nothing */
     :: skip
     fi;
 #endif
     do
     :: work > 0 ->
-#ifdef PINNED
-        atomic {
+        d_step {
             work--;
+#ifdef PINNED
             if
             :: work == 0 -> target = PINNED; pinned = true
             :: else -> tasks[QUEUE]++
             fi
-        };
 #else
-        atomic { work--; tasks[QUEUE]++ };
+            tasks[QUEUE]++
 #endif
+        };
 #ifdef ANY_WAY
         if
         :: work > 0
-        :: work > 0 -> one = false
+        :: work > 0 -> pieces = 1
         :: work > 0 -> target = 0
         :: work > 0 -> target = 1
-        :: work > 0 -> target = 2
+        :: work > 0 && WORKERS > 2 -> target = 2
         :: work == 0
         fi;
 #endif
 #ifdef ONE_WAY
         if
         :: work == 2 -> target = 1
-        :: work == 1 -> one = false
+        :: work == 1 -> pieces = 1
         :: work == 0 -> target = 1
         fi;
 #endif
         if
-        :: target < NONE ->
-            /* `wake_worker` */
+        :: target < NOBODY ->
             if
-            :: atomic { idle == 0 -> skip }
-            :: atomic { idle > 0 -> skip };
-                claim(target)
+            :: idle == 0
+            :: idle > 0 -> claim(target)
             fi
-        :: target == NONE && one -> request(false)
-#ifdef CLOSES
-        :: target == NONE && one && work == 0 -> skip
+        :: target == NOBODY && pieces == 0 ->
+#ifndef ANNOUNCES_EARLY
+            announce_shared()
 #endif
-        :: target == NONE && !one ->
-            /* `wake` */
-            if
-            :: atomic { idle == 0 -> skip }
-            :: atomic { idle > 0 -> skip }; searches++; send()
-            fi
+#ifdef CLOSES
+        :: target == NOBODY && work == 0
+#endif
+        :: pieces > 0 -> wake(pieces)
         fi;
-        target = NONE;
-        one = true
-    :: else -> break
+        target = NOBODY
+    :: work == 0 -> break
     od;
 #ifdef CLOSES
     closed = true;
 #ifndef WAKES_NOBODY
-    if
-    :: atomic { idle == 0 -> skip }
-    :: atomic { idle > 0 -> skip };
-        target = 0;
-        do
-        :: target < NONE ->
-            if
-            :: atomic { !asleep[target] -> skip }
-            :: atomic { asleep[target] -> skip }; claim(target)
-            fi;
-            target++
-        :: else -> break
-        od
-    fi
+    target = 0;
+    do
+    :: target < NOBODY ->
+        if
+        :: !asleep(target)
+        :: asleep(target) -> claim(target)
+        fi;
+        target++
+    :: target == NOBODY -> break
+    od
 #endif
 #endif
 }
 
-active proctype the_words() {
+active proctype the_head() {
 end:
-    atomic {
-        ((owed || look_again) && searches == 0) || searches > 7 -> assert(false)
-    }
+    d_step { (debt != NOTHING && searches == 0 && !failed) || searches > 7 -> assert(false) }
 }
 
-/* In a final state, all tasks have run, and all workers sleep or have ended. */
+/* When nothing can go on. */
 active proctype at_rest() {
+    MAY_CLAIM;
+#ifdef BESIDES
+    byte besides = NOBODY;
+    bool searching;
+#endif
     timeout;
-    assert(no_task && taken == SHARED);
+#ifdef FAILS
+    if
+    :: failed && taken < SHARED -> announce(); timeout
+    :: !failed || taken == SHARED
+    fi;
+#endif
+    assert(tasks[0] + tasks[1] == 0 && !pinned && taken == SHARED && searches == 0 && (debt == NOTHING || failed));
 #ifdef CLOSES
-    assert(idle == 0 && searches == 0 && !asleep[0] && !asleep[1] && !asleep[2]);
+    assert(idle == 0 && !asleep(0) && !asleep(1) && !asleep(2))
 #else
-    assert(idle == WORKERS && searches == 0 && !owed && asleep[0] && asleep[1] && (asleep[2] || WORKERS == 2))
+    assert(asleep(0) + asleep(1) + asleep(2) + vacant(0) + vacant(1) + vacant(2) == WORKERS);
+#ifdef STARTS
+    assert(idle == WORKERS)
+#else
+    assert(idle == asleep(0) + asleep(1) + asleep(2))
+#endif
 #endif
 }
 
 init {
-    byte with_deadline = NONE;
+    byte with_deadline = NOBODY;
     atomic {
         /* No worker, or one of them, has a deadline. */
         if
@@ -542,17 +802,26 @@ init {
         :: WORKERS == 3 -> with_deadline = 2
 #endif
         fi;
-        run worker(0, with_deadline == 0);
-        run worker(1, with_deadline == 1);
+#if defined(PANICS) || defined(DROPS)
+        may_panic = true;
+#endif
+        may_fail = true;
+        vacant(0) = GROWS < 1;
+        vacant(1) = GROWS < 2;
+        vacant(2) = WORKERS == 3 && GROWS < 3;
+#ifdef STARTS
+        idle = WORKERS - GROWS;
+#endif
+        run worker(0, GROWS > 0, with_deadline == 0);
+        run worker(1, GROWS > 1, with_deadline == 1);
         if
-        :: WORKERS == 3 -> run worker(2, with_deadline == 2)
+        :: WORKERS == 3 -> run worker(2, GROWS > 2, with_deadline == 2)
         :: else
         fi;
-        with_deadline = NONE;
+        with_deadline = NOBODY;
         if
         :: CALLERS == 1 -> run caller(TASKS, 1)
         :: CALLERS == 2 -> run caller(1, 0); run caller(TASKS - 1, 1)
-        :: CALLERS == 3 -> run caller(1, 0); run caller(1, 1); run caller(TASKS - 2, 0)
         fi
     }
 }
