@@ -262,6 +262,9 @@ struct Below(RefCell<Vec<Box<Pair>>>);
 
 impl Drop for Below {
     fn drop(&mut self) {
+        if sync::model_unwinds() {
+            return;
+        }
         // Where the system itself destroys variables without a destructor, `TOP` may be gone, and then its pair leaks.
         let _ = TOP.try_with(|top| drop(top.take()));
     }
