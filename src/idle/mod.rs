@@ -359,7 +359,7 @@ impl<W> Idle<W> {
         Arc::as_ptr(&self.shared) as usize
     }
 
-    /// The worker that announces from within its own look, if its last look did so too.
+    /// The worker that announces from within its own look, if its last looks have done so too.
     fn announcer(&self) -> Option<Announcer> {
         looking::announcer(self.address())
     }

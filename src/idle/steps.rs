@@ -1,11 +1,9 @@
 //! The steps of a worker, for schedulers whose loop cannot be a closure.
 
-use super::worker::Worker;
+use super::worker::{Stay, Worker};
 use super::Idle;
-use crate::sync::model_unwinds;
 use crate::wait::{self, Wait};
 use std::fmt;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Instant;
 
 /// A worker whose owner runs the loop of [`Worker::next`] itself: what [`Worker::into_steps`] returns.
@@ -143,10 +141,7 @@ impl<W: Wait> Steps<W> {
 
 impl<W: Wait> Drop for Steps<W> {
     fn drop(&mut self) {
-        if !model_unwinds() {
-            // A second panic, while the first one unwinds, would abort the process.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.worker.stop()));
-        }
+        drop(Stay(&self.worker));
     }
 }
 

@@ -474,7 +474,7 @@ impl<W: Wait> Worker<W> {
     }
 
     /// The worker stops, and a wake that was meant for it goes to another one.
-    pub(super) fn stop(&self) {
+    fn stop(&self) {
         if self.standing.get() == Standing::Signed {
             self.retract();
         }
@@ -558,7 +558,7 @@ enum Ends {
 }
 
 /// Leaves the roster whole, however the worker stops looking.
-struct Stay<'a, W: Wait>(&'a Worker<W>);
+pub(super) struct Stay<'a, W: Wait>(pub(super) &'a Worker<W>);
 
 impl<W: Wait> Drop for Stay<'_, W> {
     fn drop(&mut self) {
