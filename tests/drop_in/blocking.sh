@@ -11,12 +11,9 @@ name=blocking version=1.7.0
 source "$(dirname "${BASH_SOURCE[0]}")/port.sh"
 fetch blocking=$version
 
-new=$(mktemp -d)
-cp -R "$work/vendor/blocking-$version/." "$new"
-rm -f "$new/Cargo.lock"
-echo '[workspace]' >>"$new/Cargo.toml"
+unpack blocking-$version
 if [ "$mode" != original ]; then
-    printf '[dependencies.atomic-parker]\npath = "%s"\n' "$root" >>"$new/Cargo.toml"
+    use_this_crate
     cp "$here/blocking/pool.rs" "$new/src/pool.rs"
     lib=$new/src/lib.rs
     edit "$lib" '^/// The blocking executor\.\nstruct Executor \{(?s:.*?)^\}\n\n/// Inner state of the blocking executor\.\nstruct Inner \{(?s:.*?)^\}\n' \

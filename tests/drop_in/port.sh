@@ -1,4 +1,4 @@
-# Sourced by the scripts of the ports: a published crate with its sleep layer replaced by this crate. docs/ports.md tells how each was
+# Sourced by run.sh, and by the scripts of the ports: a published crate with its sleep layer replaced by this crate. docs/ports.md tells how each was
 # moved. Not a program of its own.
 #
 #   tests/drop_in/NAME.sh              the tests; exits with 1 if one fails, or fewer than expected pass
@@ -30,6 +30,19 @@ fetch() {
         [ -d "$work/vendor/${crate/=/-}" ] || missing=yes
     done
     [ -z "$missing" ] || (cd "$work/fetch" && cargo vendor --quiet --versioned-dirs "$work/vendor" >/dev/null)
+}
+
+# unpack CRATE-VERSION: copies the source to $new, to be edited, as a package of its own.
+unpack() {
+    new=$(mktemp -d)
+    cp -R "$work/vendor/$1/." "$new"
+    rm -f "$new/Cargo.lock"
+    printf '\n[workspace]\n' >>"$new/Cargo.toml"
+}
+
+# use_this_crate: in the package in $new.
+use_this_crate() {
+    printf '\n[dependencies.atomic-parker]\npath = "%s"\n' "$root" >>"$new/Cargo.toml"
 }
 
 # edit FILE REGEX REPLACEMENT: of the one place where the regular expression matches.

@@ -1,21 +1,18 @@
 #!/usr/bin/env bash
 # Runs the tests of rayon-core and of rayon with rayon-core's folder `sleep/` replaced by a file on `atomic_parker::idle`.
 #
-#   tests/drop_in/rayon.sh [original | control | prepare]
+#   tests/drop_in/rayon.sh [original | control]
 #
-# See tests/drop_in/port.sh. With `prepare`, it only writes the moved source to target/drop_in/rayon/prepare, for benches/adopted.
+# See tests/drop_in/port.sh.
 set -euo pipefail
 
 name=rayon core=1.13.0 rayon=1.11.0
 source "$(dirname "${BASH_SOURCE[0]}")/port.sh"
 fetch rayon-core=$core rayon=$rayon
 
-new=$(mktemp -d)
-cp -R "$work/vendor/rayon-core-$core/." "$new"
-rm -f "$new/Cargo.lock"
-echo '[workspace]' >>"$new/Cargo.toml"
+unpack rayon-core-$core
 if [ "$mode" != original ]; then
-    printf '[dependencies.atomic-parker]\npath = "%s"\n' "$root" >>"$new/Cargo.toml"
+    use_this_crate
     rm -r "$new/src/sleep"
     cp "$here/rayon/sleep.rs" "$new/src/sleep.rs"
     registry=$new/src/registry.rs
@@ -36,19 +33,14 @@ if [ "$mode" != original ]; then
 fi
 # The control: a job from outside the pool wakes no worker.
 [ "$mode" != control ] || edit "$new/src/sleep.rs" 'fn new_injected_job\(&self\) \{\n\K.*\n' ''
-# So that one program can have it beside the original.
-[ "$mode" != prepare ] || edit "$new/Cargo.toml" '^links = "rayon-core"$' 'links = "rayon-core-moved"'
 moved=$work/$mode
 put "$new" "$moved"
-[ "$mode" != prepare ] || exit 0
 
 # So few tests at once that the cores are not shared by too many pools.
 suite "rayon-core $core" "$moved" 137 120 -- --test-threads=4
 [ "$mode" != control ] || exit 0
 
-new=$(mktemp -d)
-cp -R "$work/vendor/rayon-$rayon/." "$new"
-rm -f "$new/Cargo.lock"
-printf '[workspace]\n[patch.crates-io]\nrayon-core = { path = "%s" }\n' "$moved" >>"$new/Cargo.toml"
+unpack rayon-$rayon
+printf '[patch.crates-io]\nrayon-core = { path = "%s" }\n' "$moved" >>"$new/Cargo.toml"
 put "$new" "$work/rayon_$mode"
 suite "rayon $rayon" "$work/rayon_$mode" 329 240 --lib --tests -- --test-threads=4

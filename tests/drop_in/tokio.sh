@@ -11,9 +11,7 @@ name=tokio version=1.54.1
 source "$(dirname "${BASH_SOURCE[0]}")/port.sh"
 fetch tokio=$version
 
-new=$(mktemp -d)
-cp -R "$work/vendor/tokio-$version/." "$new"
-rm -f "$new/Cargo.lock"
+unpack tokio-$version
 
 # cut FILE NAME...: the methods with these names, with their docs.
 cut() {
@@ -24,10 +22,10 @@ cut() {
     done
 }
 
-printf '\n[workspace]\n[patch.crates-io]\ntokio = { path = "." }\n' >>"$new/Cargo.toml"
+printf '[patch.crates-io]\ntokio = { path = "." }\n' >>"$new/Cargo.toml"
 
 if [ "$mode" != original ]; then
-    printf '\n[dependencies.atomic-parker]\npath = "%s"\n' "$root" >>"$new/Cargo.toml"
+    use_this_crate
     runtime=$new/src/runtime
     pool=$runtime/scheduler/multi_thread
     worker=$pool/worker.rs
