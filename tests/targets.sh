@@ -64,17 +64,22 @@ passed() {
     awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed", passed, failed }' "$log"
 }
 
-# suite NAME TARGET WHAT [CARGO ARGUMENTS...]: unit and integration tests, in a target that has a runner.
-suite() {
-    local name=$1 target=$2 what=$3
-    shift 3
-    if (cd "$copy" && timeout 900 /usr/bin/env RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc RUSTC_BOOTSTRAP=1 \
-        /usr/bin/cargo test --no-fail-fast -Zbuild-std --target "$target" --features $features --lib --tests "$@") >"$log" 2>&1 &&
+# tests_in FOLDER SECONDS NAME TARGET WHAT CARGO-ARGUMENTS...: tests in that time, in a target that has a runner.
+tests_in() {
+    local folder=$1 limit=$2 name=$3 target=$4 what=$5
+    shift 5
+    if (cd "$folder" && timeout "$limit" /usr/bin/env RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc RUSTC_BOOTSTRAP=1 \
+        /usr/bin/cargo test --no-fail-fast -Zbuild-std --target "$target" "$@") >"$log" 2>&1 &&
         grep -q '^test result: ok' "$log"; then
         row "$name" ok "$what: $(passed)"
     else
         failed "$name" "$what: $(passed)"
     fi
+}
+
+# suite NAME TARGET WHAT [CARGO-ARGUMENTS...]: unit and integration tests.
+suite() {
+    tests_in "$copy" 900 "${@:1:3}" --features $features --lib --tests "${@:4}"
 }
 
 tsan() {
@@ -141,18 +146,12 @@ END
         { failed windows "the stub of bcryptprimitives.dll"; return; }
     export WINEPREFIX=$base/wine WINEDEBUG=-all WINEPATH=$dlls
     mkdir -p "$WINEPREFIX"
-    CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc \
-        CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=/usr/lib/wine/wine64 \
-        suite windows x86_64-pc-windows-gnu "under wine"
-    if (cd "$root" && CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc \
-        CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=/usr/lib/wine/wine64 timeout 300 /usr/bin/env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-        /usr/bin/cargo test -Zbuild-std --target x86_64-pc-windows-gnu --example reactor) >"$log" 2>&1 && grep -q '^test result: ok' "$log"; then
-        row windows ok "under wine, the example reactor: $(passed)"
-    else
-        failed windows "under wine, the example reactor: $(passed)"
-    fi
+    export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
+    export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=/usr/lib/wine/wine64
+    suite windows x86_64-pc-windows-gnu "under wine"
+    tests_in "$root" 300 windows x86_64-pc-windows-gnu "under wine, the example reactor" --example reactor
     /usr/lib/wine/wineserver64 -k >/dev/null 2>&1 || wineserver -k >/dev/null 2>&1 || true
-    unset WINEPREFIX WINEDEBUG WINEPATH
+    unset WINEPREFIX WINEDEBUG WINEPATH CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER
 }
 
 # These targets cannot run here, so they are only checked. Warnings are errors.
