@@ -11,7 +11,7 @@
 //! `crossbeam-deque`.
 
 use async_task::{Runnable, Task};
-use atomic_parker::idle::{self, Idle};
+use atomic_parker::idle::{self, Finding, Idle, Metrics};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use std::future::Future;
 use std::io;
@@ -19,6 +19,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 pub struct Executor {
     shared: Arc<Shared>,
@@ -45,6 +46,8 @@ pub struct Figures {
     pub pushes_that_woke: u64,
     /// Workers that were woken for the rest of a batch that another worker took.
     pub woken_for_batches: u64,
+    /// What the workers did.
+    pub workers: Metrics,
 }
 
 impl Shared {
@@ -100,7 +103,14 @@ impl Shared {
 impl Executor {
     /// Starts the threads.
     pub fn new(workers: usize) -> io::Result<Self> {
-        let (idle, workers) = Idle::new(workers);
+        let mut set = Idle::builder(workers);
+        if cfg!(debug_assertions) {
+            set = set.audit(Duration::from_millis(100), |finding| match finding {
+                Finding::AfterClose => {} // `cancel` drops that task
+                mistake => eprintln!("executor: {mistake}"),
+            });
+        }
+        let (idle, workers) = set.build();
         // First in, first out, so that a task that yields runs after the others.
         let queues: Vec<Worker<Runnable>> = workers.iter().map(|_| Worker::new_fifo()).collect();
         let shared = Arc::new(Shared {
@@ -134,7 +144,7 @@ impl Executor {
         let [pushes, pushes_that_woke, woken_for_batches] =
             [&self.shared.pushes, &self.shared.pushes_that_woke, &self.shared.woken_for_batches]
                 .map(|figure| figure.load(Relaxed));
-        Figures { pushes, pushes_that_woke, woken_for_batches }
+        Figures { pushes, pushes_that_woke, woken_for_batches, workers: self.shared.idle.metrics() }
     }
 }
 

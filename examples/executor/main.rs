@@ -117,7 +117,8 @@ fn run(options: &Options) -> Result<String, String> {
     Ok(format!(
         "{report}; {time:.3} s with {workers} workers\n\n\
          pushes     {pushes:>10}: {woke} woke a worker, {free} found all awake, or one on its way to a look\n\
-         batches    {batches:>10}: workers that were woken for the rest of a batch\n",
+         batches    {batches:>10}: workers that were woken for the rest of a batch\n\
+         sleeps     {sleeps:>10}: {wakes} wakes, and {noops} looks after one that found nothing\n",
         report = report.to_text(),
         time = start.elapsed().as_secs_f64(),
         workers = options.workers,
@@ -125,6 +126,9 @@ fn run(options: &Options) -> Result<String, String> {
         woke = figures.pushes_that_woke,
         free = figures.pushes - figures.pushes_that_woke,
         batches = figures.woken_for_batches,
+        sleeps = figures.workers.park_count,
+        wakes = figures.workers.wake_count,
+        noops = figures.workers.noop_count,
     ))
 }
 
