@@ -48,8 +48,8 @@ use std::time::Duration;
 /// # Cost
 ///
 /// While no worker sleeps or searches, [`wake_one`](Idle::wake_one) and [`wake`](Idle::wake) are one `SeqCst` fence and
-/// one load. An announcement that wakes a worker calls [`Unparker::unpark`], which may make a system call, and on some
-/// slow paths takes a lock. Apart from that, announcements are lock-free; so a signal handler may call them where it may
+/// one load; while a search goes on, one exchange more at most. An announcement that wakes a worker makes two exchanges, and
+/// calls [`Unparker::unpark`], which may make a system call, and on some slow paths takes a lock. Apart from that, announcements are lock-free; so a signal handler may call them where it may
 /// call `unpark`, in a set without [`start`](Builder::start) and [`audit`](Builder::audit), on a thread that has announced
 /// before. Besides the parkers, a set on 64-bit systems has one cache line of words for up to 224 workers, two bits for
 /// each further worker, and an [`Unparker`] and two cache lines of counters for each.

@@ -52,7 +52,8 @@ const TASKS_PER_POLL: u8 = 61;
 /// # Cost
 ///
 /// If the first call of `find` returns work, the shared memory of the set is not touched. Otherwise the worker
-/// registers that it is about to sleep, calls `find` once more, and parks; see [`Parker::park`].
+/// registers that it is about to sleep, by two read-modify-writes and a fence, calls `find` once more, and parks; see
+/// [`Parker::park`]. From its wake to the end of its search it makes three read-modify-writes.
 ///
 /// # Panics
 ///
