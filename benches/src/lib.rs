@@ -10,3 +10,4 @@ pub mod rows;
 pub mod runner;
 pub mod stats;
 pub mod usage;
+pub mod work;

@@ -4,6 +4,7 @@
 #   tests/drop_in/NAME.sh              the tests; exits with 1 if one fails, or fewer than expected pass
 #   tests/drop_in/NAME.sh original     the same tests of the unchanged crate, for a comparison
 #   tests/drop_in/NAME.sh control      without one wake: exits with 1 unless the tests fail
+#   tests/drop_in/NAME.sh prepare      no tests: only writes the changed source, for adopted.sh
 #
 # Works in target/drop_in/NAME, where an unchanged file keeps its time, so that cargo builds only what has changed. Needs perl.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -72,6 +73,7 @@ put() {
 suite() {
     local what=$1 folder=$2 expected=$3 limit=$4 status=0 passed failed began bounded=()
     shift 4
+    [ "$mode" != prepare ] || exit 0
     [ "$mode" != control ] || limit=60 # most tests hang then
     if command -v timeout >/dev/null; then bounded=(timeout --kill-after=10 "$limit"); fi
     (cd "$folder" && cargo test --quiet --no-run "$@") >"$work/log" 2>&1 || { cat "$work/log" && fail "$what: the build failed"; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests of rayon-core and of rayon with rayon-core's folder `sleep/` replaced by a file on `atomic_parker::idle`.
 #
-#   tests/drop_in/rayon.sh [original | control]
+#   tests/drop_in/rayon.sh [original | control | prepare]
 #
 # See tests/drop_in/port.sh.
 set -euo pipefail
@@ -33,6 +33,8 @@ if [ "$mode" != original ]; then
 fi
 # The control: a job from outside the pool wakes no worker.
 [ "$mode" != control ] || edit "$new/src/sleep.rs" 'fn new_injected_job\(&self\) \{\n\K.*\n' ''
+# So that one program can have it beside the original.
+[ "$mode" != prepare ] || edit "$new/Cargo.toml" '^links = "rayon-core"$' 'links = "rayon-core-moved"'
 moved=$work/$mode
 put "$new" "$moved"
 

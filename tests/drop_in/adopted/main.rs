@@ -1,0 +1,83 @@
+//! Crates beside the same crates on this one, in turn. Options: see `benches/src/runner.rs`.
+//!
+//! Each entrant of a scenario has one pool, which lives through all slices. Only calls are timed, and not the pauses between them. The processor
+//! time is that of the whole process, but for what the calling thread uses to pause.
+
+mod rayon;
+
+use atomic_parker_benches::rows::{one, row, Goal, Heading, Kind};
+use atomic_parker_benches::runner::{in_turn, Scenario, Turn};
+use atomic_parker_benches::usage::{during, process, thread, Usage};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const ORIGINAL: &str = "original";
+
+/// The values of a slice.
+const TIME: usize = 0;
+const CPU: usize = 1;
+const SWITCHES: usize = 2;
+
+/// Measures a slice.
+struct Watch {
+    time: Duration,
+    paused: Usage,
+}
+
+impl Watch {
+    /// Times a call.
+    fn time<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        let begin = Instant::now();
+        let result = call();
+        self.time += begin.elapsed();
+        result
+    }
+
+    /// Lets some time pass, in which the workers fall asleep.
+    fn pause(&mut self, pause: Duration) {
+        if !pause.is_zero() {
+            self.paused = self.paused + during(thread, || std::thread::sleep(pause)).1;
+        }
+    }
+
+    /// What a slice costs for each of `calls`: microseconds, microseconds of processor time, and context switches.
+    fn slice(calls: usize, run: impl FnOnce(&mut Self)) -> Vec<f64> {
+        let mut watch = Self { time: Duration::ZERO, paused: Usage::NONE };
+        let ((), used) = during(process, || run(&mut watch));
+        let used = used - watch.paused;
+        let all = [watch.time.as_nanos() as f64 / 1e3, used.cpu / 1e3, used.voluntary_switches];
+        all.map(|value| value / calls as f64).into()
+    }
+}
+
+fn goal(at_most: f64) -> Option<Goal> {
+    Some(one(ORIGINAL, at_most))
+}
+
+/// The rows of each scenario: `time` and `cpu` are their goals.
+fn rows(name: &str, time: Option<Goal>, cpu: Option<Goal>) -> Vec<Heading> {
+    let heading =
+        |what: &str, value, unit, goal: Option<Goal>| row(format!("{name}: {what}"), value, goal.as_slice()).unit(unit);
+    vec![heading("time", TIME, "µs", time), heading("CPU", CPU, "µs", cpu), heading("switches", SWITCHES, "", None)]
+}
+
+/// `slices`: of this crate's version, and of the original.
+fn scenario(
+    name: String,
+    rows: Vec<Heading>,
+    slices: impl FnOnce() -> [Box<dyn FnMut() -> Vec<f64>>; 2] + 'static,
+) -> Scenario {
+    let start = || {
+        let [moved, original] = slices();
+        in_turn(vec![
+            Turn { name: "ours", kind: Kind::Ours, slice: moved },
+            Turn { name: ORIGINAL, kind: Kind::Peer, slice: original },
+        ])
+    };
+    let entrants = vec![("ours", Kind::Ours), (ORIGINAL, Kind::Peer)];
+    Scenario { name, rows, entrants, slices: 40, start: Box::new(start) }
+}
+
+fn main() -> ExitCode {
+    atomic_parker_benches::runner::main("adopted", rayon::scenarios())
+}
