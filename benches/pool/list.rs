@@ -1,5 +1,6 @@
 //! The scenarios, their rows and their goals.
 
+use crate::blocking;
 use crate::measure::{bursts, chains, flood, meetings, trickle};
 use crate::own::OwnPool;
 use crate::pools::{AsyncExecutor, Pool, Rayon, Tokio};
@@ -137,6 +138,7 @@ pub fn scenarios() -> Vec<Scenario> {
             all.push(pools(name, workers, Pushed::Together, rows, SLICES, move |pool| measure(pool, workers, 20)));
         }
     }
+    all.extend(blocking::scenarios());
     all
 }
 
