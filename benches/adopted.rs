@@ -1,6 +1,6 @@
-//! rayon-core, and rayon-core on this crate, in turn: `cargo bench -p atomic-parker-benches --bench adopted`.
+//! rayon-core and tokio beside those on this crate, in turn: `cargo bench -p atomic-parker-benches --bench adopted`.
 //!
-//! A script makes the source of the latter, so the bench itself is a package of its own, in `tests/drop_in/adopted/`. Options: see
+//! A script makes the sources of the latter, so the bench itself is a package of its own, in `tests/drop_in/adopted/`. Options: see
 //! `src/runner.rs`.
 
 use std::process::{Command, ExitCode};

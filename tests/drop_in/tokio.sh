@@ -2,7 +2,7 @@
 # Runs tokio's tests with its sleep layer replaced by this crate: the parkers of threads that block, the idle set of its pool, and
 # the choice of the worker that polls.
 #
-#   tests/drop_in/tokio.sh [original | control]
+#   tests/drop_in/tokio.sh [original | control | prepare]
 #
 # See tests/drop_in/port.sh.
 set -euo pipefail

@@ -1,9 +1,14 @@
 //! Crates beside the same crates on this one, in turn. Options: see `benches/src/runner.rs`.
 //!
-//! Each entrant of a scenario has one pool, which lives through all slices. Only calls are timed, and not the pauses between them. The processor
-//! time is that of the whole process, but for what the calling thread uses to pause.
+//! Each entrant of a scenario has one pool, or starts a server for each slice. Only calls are timed, and not the pauses between
+//! them. The processor time is that of the whole process, but for what the calling thread uses to pause. Servers: see the bench net.
 
+#[path = "../../../benches/net/load.rs"]
+mod load;
 mod rayon;
+#[path = "../../../benches/net/server.rs"]
+mod server;
+mod tokio;
 
 use atomic_parker_benches::rows::{one, row, Goal, Heading, Kind};
 use atomic_parker_benches::runner::{in_turn, Scenario, Turn};
@@ -50,15 +55,17 @@ impl Watch {
     }
 }
 
-fn goal(at_most: f64) -> Option<Goal> {
-    Some(one(ORIGINAL, at_most))
+fn goal(at_most: f64) -> Goal {
+    one(ORIGINAL, at_most)
 }
 
-/// The rows of each scenario: `time` and `cpu` are their goals.
-fn rows(name: &str, time: Option<Goal>, cpu: Option<Goal>) -> Vec<Heading> {
-    let heading =
-        |what: &str, value, unit, goal: Option<Goal>| row(format!("{name}: {what}"), value, goal.as_slice()).unit(unit);
-    vec![heading("time", TIME, "µs", time), heading("CPU", CPU, "µs", cpu), heading("switches", SWITCHES, "", None)]
+/// The rows of the three values of [`Watch::slice`].
+fn rows(name: &str, goals: [Option<Goal>; 3]) -> Vec<Heading> {
+    let values = [("time", TIME, "µs"), ("CPU", CPU, "µs"), ("switches", SWITCHES, "")];
+    let heading = |((what, value, unit), goal): (_, Option<Goal>)| {
+        row(format!("{name}: {what}"), value, goal.as_slice()).unit(unit)
+    };
+    values.into_iter().zip(goals).map(heading).collect()
 }
 
 /// `slices`: of this crate's version, and of the original.
@@ -79,5 +86,6 @@ fn scenario(
 }
 
 fn main() -> ExitCode {
-    atomic_parker_benches::runner::main("adopted", rayon::scenarios())
+    let scenarios = rayon::scenarios().into_iter().chain(tokio::scenarios()).collect();
+    atomic_parker_benches::runner::main("adopted", scenarios)
 }

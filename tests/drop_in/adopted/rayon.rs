@@ -128,7 +128,7 @@ fn pools(name: &str, threads: usize, calls: Calls, time: Option<f64>, cpu: Optio
     let slice = move |pool: Box<dyn Pool>| -> Box<dyn FnMut() -> Vec<f64>> {
         Box::new(move || Watch::slice(calls.count(), |watch| pool.run(calls, watch)))
     };
-    let rows = rows(&name, time.and_then(goal), cpu.and_then(goal));
+    let rows = rows(&name, [time.map(goal), cpu.map(goal), None]);
     scenario(name, rows, move || [slice(Box::new(moved::start(threads))), slice(Box::new(original::start(threads)))])
 }
 
