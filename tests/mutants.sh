@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
 # Mutation testing with cargo-mutants: of the changes under src/ on this branch or, on main, in the last commit.
-# With `--all`: all of src/, in about an hour and a half. Installs cargo-mutants, if it is missing. A mutant that makes a test hang is
-# noticed by that test, which then fails. .cargo/mutants.toml lists the mutants that no test can detect.
+# A mutant that makes a test hang is noticed by that test, which then fails. .cargo/mutants.toml lists the mutants that no test can
+# detect.
+#
+#   tests/mutants.sh            the changes of this branch or commit
+#   tests/mutants.sh --all      all of src/, in about an hour and a half
+#   tests/mutants.sh --all -f FILE    of one file; other arguments of cargo-mutants work too
+#
+# Needs git with the history, and cargo-mutants, which it installs. Exits with 1 if a mutant is missed, and with 75 if it cannot start.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # A debug build is enough: cargo-mutants mostly waits for cargo.
-command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked --quiet --debug
+command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked --quiet --debug ||
+    { echo "mutants: NOT RUN, as cargo-mutants cannot be installed"; exit 75; }
 
 if [ "${1:-}" = --all ]; then
     shift

@@ -3,6 +3,8 @@
 # mechanism at a time. The costs are in sleeps: see main.rs.
 #
 #   benches/replay/ablation.sh
+#
+# Needs rustc. Exits with 2 if the policy no longer has the code that a row leaves out.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)

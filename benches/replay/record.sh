@@ -3,6 +3,8 @@
 # never spin, and runs the examples and benches with it. Takes two minutes.
 #
 #   benches/replay/record.sh
+#
+# Needs git, cargo and a quiet machine. Exits with 2 if the parker no longer has the code that the copy changes.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)

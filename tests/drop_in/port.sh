@@ -6,7 +6,8 @@
 #   tests/drop_in/NAME.sh control      without one wake: exits with 1 unless the tests fail
 #   tests/drop_in/NAME.sh prepare      no tests: only writes the changed source, for adopted.sh
 #
-# Works in target/drop_in/NAME, where an unchanged file keeps its time, so that cargo builds only what has changed. Needs perl.
+# Works in target/drop_in/NAME, where an unchanged file keeps its time, so that cargo builds only what has changed. Needs cargo with access to
+# crates.io, and perl.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 mode=${1:-moved}
