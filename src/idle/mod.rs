@@ -238,7 +238,8 @@ impl<W> Idle<W> {
     /// Returns a worker for a vacant place, such as that of a worker that was dropped, the lowest index first; `None` if no place
     /// is vacant.
     ///
-    /// For threads that the caller starts. In a set with [`Builder::start`] it takes a place away from those that the set starts.
+    /// For threads that the set cannot start: one that works for the set for a while, or takes the place of a dropped worker in a set
+    /// without [`Builder::start`]. In a set with it, it takes a place away from the workers that the set starts.
     /// Takes a lock for a moment.
     ///
     /// # Examples

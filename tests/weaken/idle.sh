@@ -21,6 +21,8 @@ mutant "a waiter within a task ends at close" idle/worker.rs \
     's/self.run_own(Ends::WithWork,/self.run_own(Ends::AtClose,/'
 mutant "two pieces of debt count as one" idle/head.rs 's/(Debt::One, Debt::One) => Debt::Many/(Debt::One, Debt::One) => Debt::One/'
 mutant "a vacant place is not chosen" idle/roster.rs 's/let last = if self.grows/let last = if false/'
+mutant "a worker gives up its place without a last look" idle/worker.rs \
+    '/end = loop/,/self.stop/s/= self.look(&mut find) {/= (ends != Ends::GivesUp).then(|| self.look(\&mut find)).flatten() {/'
 mutant "a place is given up although it was claimed" idle/worker.rs \
     's/let gave_up = self.roster().give_up(self.index);/let gave_up = self.roster().give_up(self.index) || true;/'
 mutant "a place that was given up is not vacant" idle/roster.rs \
