@@ -333,7 +333,8 @@ impl<E> RefUnwindSafe for Driver<E> {}
 /// Several threads may sleep in it. If several parkers share one in an `Arc`, each sleep that is not in the event loop allocates, and is in a
 /// [`Condvar`] in place of `W`; a wake then takes a lock. Rather give each parker its own.
 ///
-/// In a signal handler, `unpark` may be called if it may be called on `W`, and if the interrupter may run there.
+/// In a signal handler, `unpark` may be called if it may be called on `W`, and if the interrupter may run there. For memory ordering,
+/// cost and panics see [`Driver`].
 ///
 /// # Examples
 ///

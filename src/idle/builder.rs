@@ -11,6 +11,13 @@ use std::time::Duration;
 
 /// Builds an [`Idle`] set that starts its workers itself, or that tells mistakes.
 ///
+/// For memory ordering and cost see [`Idle`] and [`Worker`].
+///
+/// # Panics
+///
+/// If there are more places than [`Idle::MAX_WORKERS`]: [`Idle::builder`] or [`build`](Builder::build). A panic of
+/// [`start`](Builder::start) is caught. One of the report of [`audit`](Builder::audit) reaches the thread that it is called on.
+///
 /// # Examples
 ///
 /// A pool that has no thread at first, four at most, and none again a second after the last task:

@@ -60,7 +60,7 @@ impl<W: Wait + Send + Sync + 'static> Worker<W> {
     /// Returns a waker that announces work for this worker, by [`Idle::wake_worker`](super::Idle::wake_worker).
     ///
     /// For a future that this worker's `find` polls, or knows to be ready. It allocates; a clone does not. It does not keep the
-    /// set alive.
+    /// set alive: then a wake does nothing. What came before a wake is visible to the `find` that follows from it.
     ///
     /// # Examples
     ///
@@ -84,7 +84,7 @@ impl<W: Wait + Send + Sync + 'static> Worker<W> {
     ///
     /// # Panics
     ///
-    /// If the future, `find` or a task does.
+    /// If the future, `find` or a task does, and within this worker's own `find`.
     ///
     /// # Examples
     ///

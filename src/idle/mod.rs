@@ -56,9 +56,9 @@ use std::time::Duration;
 ///
 /// # Panics
 ///
-/// No method panics by itself, except [`new`](Idle::new), [`with_parkers`](Idle::with_parkers) and
-/// [`Builder::build`] with more workers than [`MAX_WORKERS`](Idle::MAX_WORKERS). A panic of a user's [`Wait::wake`] reaches the caller, perhaps a worker that has just found work
-/// and passes a wake on: that work is dropped, and the woken worker may sleep on.
+/// No method panics by itself, except those that create a set: with more workers than [`MAX_WORKERS`](Idle::MAX_WORKERS). A panic of
+/// a user's [`Wait::wake`] reaches the caller, perhaps a worker that has just found work and passes a wake on: that work is dropped,
+/// and the woken worker may sleep on.
 ///
 /// # Examples
 ///
@@ -137,6 +137,10 @@ impl Idle {
 
     /// Creates a set of `workers` workers, on the default slow path and with the default [`Spin`](crate::Spin).
     ///
+    /// # Panics
+    ///
+    /// If there are more workers than [`MAX_WORKERS`](Idle::MAX_WORKERS).
+    ///
     /// # Examples
     ///
     /// ```
@@ -149,6 +153,10 @@ impl Idle {
     }
 
     /// Begins a set of `workers` workers, or places for them, on the default slow path.
+    ///
+    /// # Panics
+    ///
+    /// If there are more workers than [`MAX_WORKERS`](Idle::MAX_WORKERS).
     ///
     /// # Examples
     ///
@@ -594,7 +602,7 @@ impl<W> Shared<W> {
 }
 
 impl<W> WeakIdle<W> {
-    /// Returns a handle to the set, if it still exists: as long as there is an [`Idle`] or a [`Worker`] of it.
+    /// Returns a handle to the set, if it still exists: as long as there is an [`Idle`] or a [`Worker`] of it. Lock-free.
     ///
     /// # Examples
     ///

@@ -155,7 +155,52 @@ delegate! {
 
 /// One sleep of one thread: the argument of [`Wait::wait`], which also reports with it whether others still sleep.
 ///
-/// The parker makes it; see [`Wait`] for an example.
+/// The parker makes it. It belongs to the thread that sleeps.
+///
+/// # Examples
+///
+/// A slow path with a mutex and a condition variable, which counts the sleepers of its parker:
+///
+/// ```
+/// use atomic_parker::wait::{Key, Sleeper, Wait};
+/// use atomic_parker::AtomicParker;
+/// use std::sync::{Condvar, Mutex};
+///
+/// #[derive(Default)]
+/// struct Counting {
+///     asleep: Mutex<usize>,
+///     woken: Condvar,
+/// }
+///
+/// impl Wait for Counting {
+///     fn wait(&self, sleeper: &Sleeper<'_>) {
+///         let mut asleep = self.asleep.lock().unwrap();
+///         *asleep += 1;
+///         if sleeper.still_parked() {
+///             asleep = match sleeper.timeout() {
+///                 Some(left) => self.woken.wait_timeout(asleep, left).unwrap().0,
+///                 None => self.woken.wait(asleep).unwrap(),
+///             };
+///         }
+///         *asleep -= 1;
+///         sleeper.leave(*asleep > 0);
+///     }
+///
+///     fn wake(&self, _: Key<'_>) {
+///         // With the lock, no sleeper is between its look and its sleep.
+///         let _asleep = self.asleep.lock().unwrap();
+///         self.woken.notify_one();
+///     }
+/// }
+///
+/// let parker = AtomicParker::with_wait(Counting::default());
+/// std::thread::scope(|scope| {
+///     let threads = [(); 2].map(|()| scope.spawn(|| parker.park()));
+///     while !threads.iter().all(|thread| thread.is_finished()) {
+///         parker.unpark();
+///     }
+/// });
+/// ```
 pub struct Sleeper<'a> {
     state: &'a State,
     key: Key<'a>,
@@ -191,12 +236,20 @@ impl<'a> Sleeper<'a> {
     /// Returns whether the state is still [`Parked`](ParkState::Parked). If not, do not sleep, but return from `wait`.
     ///
     /// Lock-free; orders nothing.
+    ///
+    /// # Examples
+    ///
+    /// See [`Sleeper`].
     #[inline]
     pub fn still_parked(&self) -> bool {
         self.state.peek() == ParkState::Parked
     }
 
-    /// Returns when this sleep must end at the latest, or `None` if it has no deadline.
+    /// Returns when this sleep must end at the latest, or `None` if it has no deadline. It does not read the clock.
+    ///
+    /// # Examples
+    ///
+    /// See [`EventLoop`](crate::driver::EventLoop), whose `wait` gets this time.
     #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -205,12 +258,20 @@ impl<'a> Sleeper<'a> {
     /// Returns how much time is left until the deadline, zero if it has passed, or `None` if there is none.
     ///
     /// Reads the clock, if there is a deadline.
+    ///
+    /// # Examples
+    ///
+    /// See [`Sleeper`].
     #[inline]
     pub fn timeout(&self) -> Option<Duration> {
         self.deadline.map(sync::time_until)
     }
 
     /// Returns the key that identifies this parker, for a slow path that several parkers share.
+    ///
+    /// # Examples
+    ///
+    /// See [`Key::address`].
     #[inline]
     pub fn key(&self) -> Key<'a> {
         self.key
@@ -225,6 +286,10 @@ impl<'a> Sleeper<'a> {
     /// that costs one needless wake. A second call in the same sleep does nothing.
     ///
     /// Lock-free; if it takes the token, that synchronizes with every `unpark` before.
+    ///
+    /// # Examples
+    ///
+    /// See [`Sleeper`].
     #[inline]
     pub fn leave(&self, others_asleep: bool) {
         if self.left.get() == Left::Not {
