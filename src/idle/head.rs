@@ -1,16 +1,7 @@
-//! The head of an idle set: what it counts, in one number, and how each step of the protocol changes it.
+//! The head of an idle set: two counts and a debt in one number, and what each step of the protocol makes of them.
 //!
-//! | part | meaning |
-//! | --- | --- |
-//! | idle | workers that sleep or search, and vacant places that an announcement may start |
-//! | searches | *searches*: claimed workers that have not finished their look, and callers that are choosing a worker |
-//! | debt | what the searches that go on owe: see [`Debt`] |
-//! | audited | announcements go through the audit |
-//! | closed | the set is closed |
-//!
-//! **Invariant.** The work that waits is at most as many pieces as there are searches, and pieces in the debt of the head, and
-//! in the debts that workers hold. Without a search the debt is [`Debt::None`], but for a start that failed.
-//! `docs/idle_protocol.md` shows that each step keeps this, and how the guarantee of the set follows.
+//! `docs/idle_protocol.md` says what they mean, and has the invariant that each step keeps. Two more bits say that announcements go
+//! through the audit, and that the set is closed.
 
 use std::fmt;
 
@@ -25,12 +16,11 @@ const CLOSED: usize = 1 << (2 * COUNT + 3);
 /// How many workers fit: each may have two searches for a moment, and the rest is for callers that are choosing a worker.
 pub(super) const MAX_WORKERS: usize = (SEARCH - 1) / 4;
 
-/// For how many pieces of work no search is counted.
+/// For how many pieces of announced work no search is counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Debt {
     None,
-    /// None, but a search ended with work beside others. It may have taken what one of them was for, so the last of them must
-    /// look again if it finds nothing.
+    /// None, but the last search looks again if it finds nothing: one that ended with work may have taken what another was for.
     LookAgain,
     One,
     /// Any number.
@@ -38,19 +28,19 @@ pub(super) enum Debt {
 }
 
 impl Debt {
-    pub(super) fn and(self, other: Debt) -> Debt {
+    pub(super) fn plus(self, other: Debt) -> Debt {
         match (self, other) {
             (Debt::One, Debt::One) => Debt::Many,
             _ => self.max(other),
         }
     }
 
-    /// Whether a search that ends with work goes on to another worker.
+    /// Whether a search that finds work goes on to another worker.
     pub(super) fn is_owed(self) -> bool {
         self >= Debt::One
     }
 
-    /// After a search for one of these pieces has begun.
+    /// What is left when a search goes on for one of these pieces.
     fn paid(self) -> Debt {
         match self {
             Debt::One => Debt::LookAgain,
@@ -65,7 +55,7 @@ pub(super) struct Head(pub(super) usize);
 impl Head {
     pub(super) const CLOSE: usize = CLOSED;
 
-    /// The head of a set with so many vacant places that an announcement may start.
+    /// No search goes on, and so many places are idle.
     pub(super) fn new(idle: usize, audited: bool) -> Self {
         Self((idle * IDLE) | if audited { AUDITED } else { 0 })
     }
@@ -104,8 +94,8 @@ impl Head {
         Self((self.0 & !(3 * DEBT)) | (debt as usize * DEBT))
     }
 
-    pub(super) fn and_debt(self, debt: Debt) -> Self {
-        self.with_debt(self.debt().and(debt))
+    pub(super) fn plus_debt(self, debt: Debt) -> Self {
+        self.with_debt(self.debt().plus(debt))
     }
 
     pub(super) fn with_idle(self) -> Self {
@@ -123,7 +113,7 @@ impl Head {
         Self(self.0 + SEARCH)
     }
 
-    /// A search ends; what the last one leaves is not owed any more.
+    /// When the last search ends, so does the debt.
     pub(super) fn without_search(self) -> Self {
         debug_assert!(self.searches() > 0, "{self:?}");
         let head = Self(self.0 - SEARCH);
@@ -134,56 +124,61 @@ impl Head {
         }
     }
 
+    /// The second half of the invariant, which each step leaves behind. After a start that failed, there is a debt without a search.
+    pub(super) fn is_sound(self, places: usize, starts: bool) -> bool {
+        self.idle() <= places && (self.searches() > 0 || self.debt() == Debt::None || starts)
+    }
+
     /// One piece of work was announced, beside `own` searches that it must not rely on.
     pub(super) fn announced(self, own: usize) -> Self {
         if self.searches() > own {
-            self.and_debt(Debt::One)
+            self.plus_debt(Debt::One)
         } else {
             self.with_search()
         }
     }
 
-    /// Whether the last search must look again instead of its end, and takes the debt.
+    /// Whether a search that finds no bit takes the debt and reads the bits again.
+    pub(super) fn reads_again(self) -> bool {
+        self.is_last() && self.debt().is_owed()
+    }
+
+    /// A search has found no bit. If it ends, it leaves this debt: that of a start that has failed.
+    pub(super) fn found_no_bit(self, failed: Debt) -> Self {
+        if self.reads_again() {
+            self.with_debt(Debt::None)
+        } else {
+            self.without_search().plus_debt(failed)
+        }
+    }
+
+    /// A search whose worker holds `debt` has found work.
+    pub(super) fn found_work(self, debt: Debt) -> Self {
+        let owed = self.debt().plus(debt);
+        if owed.is_owed() {
+            self.without_idle().with_debt(owed.paid()) // the search goes on
+        } else if self.is_last() {
+            self.without_idle().without_search()
+        } else {
+            // It may have taken what another search was for.
+            self.without_idle().without_search().with_debt(Debt::LookAgain)
+        }
+    }
+
+    /// Whether a search that finds no work takes the debt and looks again.
     pub(super) fn looks_again(self) -> bool {
         self.is_last() && self.debt() != Debt::None
     }
 
-    /// A search that holds `debt` has found nothing. If it looks again, it holds the debt of the head too.
+    /// A search whose worker holds `debt` has found nothing.
     pub(super) fn found_nothing(self, debt: Debt) -> Self {
         if self.looks_again() {
             self.with_debt(Debt::None)
         } else if self.is_last() {
             self.without_search()
         } else {
-            // One of the others may have found what this search was for, and leave its own work behind.
-            self.without_search().and_debt(Debt::One.and(debt))
-        }
-    }
-
-    /// A search that holds `debt` has found work.
-    pub(super) fn found_work(self, debt: Debt) -> Self {
-        let owed = self.debt().and(debt);
-        if owed.is_owed() {
-            self.without_idle().with_debt(owed.paid()) // the search goes on
-        } else if self.is_last() {
-            self.without_idle().without_search()
-        } else {
-            // If the others find nothing, this search may have taken what one of them was for.
-            self.without_idle().without_search().with_debt(Debt::LookAgain)
-        }
-    }
-
-    /// Whether the last search must read the bits again, as work was announced meanwhile, and takes the debt.
-    pub(super) fn reads_again(self) -> bool {
-        self.is_last() && self.debt().is_owed()
-    }
-
-    /// A search has found no worker to wake; `failed` is what it leaves to the next one.
-    pub(super) fn found_nobody(self, failed: Debt) -> Self {
-        if self.reads_again() {
-            self.with_debt(Debt::None)
-        } else {
-            self.without_search().and_debt(failed)
+            // Another search may have taken what this one was for, and leave its own work behind.
+            self.without_search().plus_debt(Debt::One.plus(debt))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The steps of a worker, for schedulers whose loop cannot be a closure.
 
-use super::worker::{Stay, Worker};
+use super::worker::{Standing, Stay, Worker};
 use super::Idle;
 use crate::wait::{self, Wait};
 use std::fmt;
@@ -99,7 +99,10 @@ impl<W: Wait> Steps<W> {
     ///
     /// See [`Steps`].
     pub fn about_to_sleep(&self) -> bool {
-        self.worker.registers()
+        if let Standing::Searching(_) = self.worker.standing() {
+            self.worker.counters().noops.count();
+        }
+        self.worker.standing() == Standing::Signed || self.worker.sign()
     }
 
     /// After a second look that has found nothing: sleeps until an announcement claims this worker, or until the deadline; returns
@@ -120,7 +123,11 @@ impl<W: Wait> Steps<W> {
     /// assert!(!steps.sleep(Some(Instant::now())));
     /// ```
     pub fn sleep(&self, deadline: Option<Instant>) -> bool {
-        self.worker.sleeps(deadline)
+        if self.worker.standing() != Standing::Signed || self.idle().is_closed() {
+            return true;
+        }
+        let woken = self.worker.park(deadline);
+        self.worker.was_claimed() || woken
     }
 
     /// Before the owner runs what a look has found, or does something else than to look: the worker is active. If it was woken, it
@@ -133,8 +140,16 @@ impl<W: Wait> Steps<W> {
     /// See [`Steps`].
     #[inline]
     pub fn found_work(&self) {
-        if !self.worker.is_active() {
-            self.worker.finds();
+        if self.worker.standing() != Standing::Active {
+            self.activate();
+        }
+    }
+
+    #[cold]
+    fn activate(&self) {
+        match self.worker.standing() {
+            Standing::Searching(debt) => self.worker.leave(debt),
+            _ => self.worker.stop(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A worker of the idle set: looks, signs, looks once more, and sleeps.
+//! A worker of the idle set: takes the steps of `docs/idle_protocol.md` in their order.
 
 use super::head::Debt;
 use super::metrics::Counters;
@@ -79,14 +79,14 @@ pub struct Worker<W = wait::Condvar> {
     audits: Cell<bool>,
 }
 
-/// What the roster says of a worker. It is not active outside of a call only if it has not run yet, is spent, or runs in
+/// What a worker knows of its state. Outside of a call it is active, unless it has not run yet, is spent, or runs in
 /// [`Steps`](super::Steps).
 #[derive(Clone, Copy, PartialEq)]
-enum Standing {
+pub(super) enum Standing {
     Active,
     /// Its bit is set, or it was claimed since.
     Signed,
-    /// It has a search, and has taken this debt.
+    /// It was claimed, and holds this debt.
     Searching(Debt),
     /// It has given up its place.
     Spent,
@@ -164,7 +164,7 @@ impl<W> Worker<W> {
         &self.idle.shared.places[self.index].unparker
     }
 
-    fn counters(&self) -> &Counters {
+    pub(super) fn counters(&self) -> &Counters {
         &self.idle.shared.places[self.index].counters
     }
 
@@ -247,8 +247,8 @@ impl<W: Wait> Worker<W> {
     pub fn next<T>(&self, find: impl FnMut() -> Option<T>) -> Option<T> {
         let keep_alive = self.idle.shared.growth.as_ref().and_then(|growth| growth.keep_alive);
         let found = match keep_alive {
-            None => self.run(Ends::AtClose, || None, find),
-            Some(keep_alive) => self.run(Ends::GivesUp, Self::deadline(keep_alive), find),
+            None => self.run(Ends::AtClose, || None, find, |_| false),
+            Some(keep_alive) => self.run(Ends::GivesUp, Self::deadline(keep_alive), find, |_| false),
         };
         match found {
             Next::Work(work) => Some(work),
@@ -274,7 +274,7 @@ impl<W: Wait> Worker<W> {
     /// assert_eq!(next, Next::TimedOut);
     /// ```
     pub fn next_timeout<T>(&self, timeout: Duration, find: impl FnMut() -> Option<T>) -> Next<T> {
-        self.run(Ends::AtClose, Self::deadline(timeout), find)
+        self.run(Ends::AtClose, Self::deadline(timeout), find, |_| false)
     }
 
     /// A deadline that counts from its first call.
@@ -306,7 +306,7 @@ impl<W: Wait> Worker<W> {
         deadline: impl FnMut() -> Option<Instant>,
         find: impl FnMut() -> Option<T>,
     ) -> Next<T> {
-        self.run(Ends::AtClose, deadline, find)
+        self.run(Ends::AtClose, deadline, find, |_| false)
     }
 
     /// As [`next`](Worker::next), for a task that waits for a result or a latch: it does not end when the set is
@@ -333,7 +333,7 @@ impl<W: Wait> Worker<W> {
 
     fn wait<T>(&self, mut find: impl FnMut() -> Option<T>, is_own: impl Fn(&T) -> bool) -> T {
         loop {
-            if let Next::Work(work) = self.run_own(Ends::WithWork, || None, &mut find, &is_own) {
+            if let Next::Work(work) = self.run(Ends::WithWork, || None, &mut find, &is_own) {
                 return work;
             }
             // Only a spent worker comes here: it has no place to sleep in.
@@ -341,18 +341,9 @@ impl<W: Wait> Worker<W> {
         }
     }
 
+    /// `is_own`: whether a result is not the work of any announcement.
     #[inline]
     fn run<T>(
-        &self,
-        ends: Ends,
-        deadline: impl FnMut() -> Option<Instant>,
-        find: impl FnMut() -> Option<T>,
-    ) -> Next<T> {
-        self.run_own(ends, deadline, find, |_| false)
-    }
-
-    #[inline]
-    fn run_own<T>(
         &self,
         ends: Ends,
         deadline: impl FnMut() -> Option<Instant>,
@@ -368,11 +359,11 @@ impl<W: Wait> Worker<W> {
                 return Next::Work(work);
             }
         }
-        self.sleep(ends, deadline, find, is_own)
+        self.fall_asleep(ends, deadline, find, is_own)
     }
 
     #[cold]
-    fn sleep<T>(
+    fn fall_asleep<T>(
         &self,
         ends: Ends,
         mut deadline: impl FnMut() -> Option<Instant>,
@@ -392,7 +383,8 @@ impl<W: Wait> Worker<W> {
         }
         let _stay = Stay(self);
         let mut expired = false;
-        let mut end = None;
+        // Why the worker ends, unless a last look finds work.
+        let mut end: Option<End> = None;
         loop {
             if let Standing::Searching(debt) = self.standing.get() {
                 if let Some(work) = self.look(&mut find) {
@@ -406,15 +398,15 @@ impl<W: Wait> Worker<W> {
                 self.counters().noops.count();
                 if let Some(end) = end {
                     self.stop();
-                    return end;
+                    return end.next();
                 }
             }
             if !self.sign() {
                 // It may search again and again, and not sleep. Before the look, which then finds what was there before `close`.
                 end = if self.is_over(ends) {
-                    Some(Next::Closed)
+                    Some(End::Closed)
                 } else {
-                    has_passed(self.call(&mut deadline)).then_some(Next::TimedOut)
+                    has_passed(self.call(&mut deadline)).then_some(End::TimedOut)
                 };
                 continue;
             }
@@ -425,39 +417,51 @@ impl<W: Wait> Worker<W> {
                     return Next::Work(work);
                 }
                 if closed {
-                    break Some(Next::Closed);
+                    break Some(End::Closed);
                 } else if expired && ends != Ends::GivesUp {
-                    break Some(Next::TimedOut);
+                    break Some(End::TimedOut);
                 } else if expired && self.give_up() {
                     return Next::TimedOut;
                 } else if !expired {
                     expired = !self.park(self.call(&mut deadline));
                 }
-                if self.roster().was_claimed(self.index) {
+                if self.was_claimed() {
                     break None;
                 }
             };
-            if end.is_some() && !self.retract() {
-                return end.unwrap_or(Next::TimedOut);
+            if let Some(end) = end {
+                if !self.retract() {
+                    return end.next();
+                }
             }
-            self.standing.set(Standing::Searching(Debt::None));
         }
     }
 
-    /// Before a last look; returns false if the worker has to go on searching.
-    fn sign(&self) -> bool {
-        let debt = match self.standing.get() {
-            Standing::Searching(debt) => self.roster().end_search(self.index, debt),
-            _ => {
-                self.roster().sign(self.index);
-                None
-            }
-        };
-        self.standing.set(debt.map_or(Standing::Signed, Standing::Searching));
-        debt.is_none()
+    pub(super) fn standing(&self) -> Standing {
+        self.standing.get()
     }
 
-    /// Takes the bit back; returns whether the worker was claimed instead.
+    /// Before a last look; returns false if the worker has to search on.
+    pub(super) fn sign(&self) -> bool {
+        let search = match self.standing.get() {
+            Standing::Searching(debt) => Some(debt),
+            _ => None,
+        };
+        let held = self.roster().sign(self.index, search);
+        self.standing.set(held.map_or(Standing::Signed, Standing::Searching));
+        held.is_none()
+    }
+
+    /// Whether the signed worker was claimed; then it searches.
+    pub(super) fn was_claimed(&self) -> bool {
+        let claimed = self.roster().was_claimed(self.index);
+        if claimed {
+            self.standing.set(Standing::Searching(Debt::None));
+        }
+        claimed
+    }
+
+    /// Takes the bit of the signed worker back. Returns whether it was claimed instead; then it searches.
     fn retract(&self) -> bool {
         let claimed = self.roster().retract(self.index);
         if claimed {
@@ -468,14 +472,14 @@ impl<W: Wait> Worker<W> {
         claimed
     }
 
-    /// The look that the worker was claimed for has found work.
-    fn leave(&self, debt: Debt) {
+    /// The search has found work.
+    pub(super) fn leave(&self, debt: Debt) {
         self.activate();
         self.idle.act(self.roster().leave(debt));
     }
 
-    /// The worker stops, and a wake that was meant for it goes to another one.
-    fn stop(&self) {
+    /// The worker is active, and a search that it has goes to another one.
+    pub(super) fn stop(&self) {
         if self.standing.get() == Standing::Signed {
             self.retract();
         }
@@ -485,47 +489,13 @@ impl<W: Wait> Worker<W> {
         }
     }
 
-    pub(super) fn is_active(&self) -> bool {
-        self.standing.get() == Standing::Active
-    }
-
-    /// See [`Steps::about_to_sleep`](super::Steps::about_to_sleep).
-    pub(super) fn registers(&self) -> bool {
-        if let Standing::Searching(_) = self.standing.get() {
-            self.counters().noops.count();
-        }
-        self.standing.get() == Standing::Signed || self.sign()
-    }
-
-    /// See [`Steps::sleep`](super::Steps::sleep).
-    pub(super) fn sleeps(&self, deadline: Option<Instant>) -> bool {
-        if self.standing.get() != Standing::Signed || self.idle.is_closed() {
-            return true;
-        }
-        let woken = self.park(deadline);
-        let claimed = self.roster().was_claimed(self.index);
-        if claimed {
-            self.standing.set(Standing::Searching(Debt::None));
-        }
-        woken || claimed
-    }
-
-    /// See [`Steps::found_work`](super::Steps::found_work).
-    #[cold]
-    pub(super) fn finds(&self) {
-        match self.standing.get() {
-            Standing::Searching(debt) => self.leave(debt),
-            _ => self.stop(),
-        }
-    }
-
     /// Whether the worker ends when it finds nothing.
     fn is_over(&self, ends: Ends) -> bool {
         ends != Ends::WithWork && self.idle.is_closed()
     }
 
     /// Sleeps; returns false if the deadline has passed.
-    fn park(&self, deadline: Option<Instant>) -> bool {
+    pub(super) fn park(&self, deadline: Option<Instant>) -> bool {
         let parker = self.parker.borrow();
         let Some(parker) = &*parker else { return true };
         self.counters().parks.count();
@@ -556,6 +526,22 @@ enum Ends {
     WithWork,
     /// At `close`; and at its deadline it gives up its place.
     GivesUp,
+}
+
+/// Why a worker ends without work.
+#[derive(Clone, Copy)]
+enum End {
+    Closed,
+    TimedOut,
+}
+
+impl End {
+    fn next<T>(self) -> Next<T> {
+        match self {
+            End::Closed => Next::Closed,
+            End::TimedOut => Next::TimedOut,
+        }
+    }
 }
 
 /// Leaves the roster whole, however the worker stops looking.

@@ -64,9 +64,9 @@
 #define ONE 2
 #define MANY 3
 #ifndef NO_MANY
-#define and(a, b) (((a) == ONE && (b) == ONE) -> MANY : ((a) > (b) -> (a) : (b)))
+#define plus(a, b) (((a) == ONE && (b) == ONE) -> MANY : ((a) > (b) -> (a) : (b)))
 #else
-#define and(a, b) ((a) > (b) -> (a) : (b))
+#define plus(a, b) ((a) > (b) -> (a) : (b))
 #endif
 #ifdef PAYS_ALL
 #define paid(debt) LOOK_AGAIN
@@ -131,11 +131,11 @@ inline claim_first(kind) {
     :: d_step { some(kind) && have == NOTHING -> clear_first(kind) }
 #ifdef GIVES_BACK_LATE
     :: d_step { some(kind) && have != NOTHING -> clear_first(kind) };
-        d_step { debt = and(debt, have); have = NOTHING }
+        d_step { debt = plus(debt, have); have = NOTHING }
 #else
     :: d_step { some(kind) && have != NOTHING ->
 #ifndef GIVES_NOTHING_BACK
-            debt = and(debt, have);
+            debt = plus(debt, have);
 #endif
             have = NOTHING
         };
@@ -178,16 +178,16 @@ inline pass() {
 #endif
         if
         :: again
-        :: d_step { !again -> /* `found_nobody` */
+        :: d_step { !again -> /* `found_no_bit` */
             if
 #ifndef READS_ONCE
-            :: searches == 1 && debt >= ONE -> have = and(have, debt); debt = NOTHING; again = true
+            :: searches == 1 && debt >= ONE -> have = plus(have, debt); debt = NOTHING; again = true
 #endif
             :: else ->
                 without_search();
 #ifndef FAILS_FOR_GOOD
                 if
-                :: start_fails -> debt = and(debt, and(ONE, have))
+                :: start_fails -> debt = plus(debt, plus(ONE, have))
                 :: else
                 fi;
 #endif
@@ -210,7 +210,7 @@ inline announce() {
         :: idle <= counted
         :: idle > counted && searches > own ->
 #ifndef NO_DEBT
-            debt = and(debt, ONE)
+            debt = plus(debt, ONE)
 #endif
         :: idle > counted && searches <= own -> searches++; sends = true
         fi
@@ -421,7 +421,7 @@ signs:
         if
 #ifndef FORGETS_THE_DEBT
         :: searches == 1 && debt != NOTHING ->
-            owed = and(owed, debt);
+            owed = plus(owed, debt);
             debt = NOTHING;
 #ifdef ENDS_AND_LOOKS
             searches = 0;
@@ -441,9 +441,9 @@ signs:
             searches--;
 #ifndef FAILS_QUIETLY
 #ifdef FAILS_WITH_ONE
-            debt = and(debt, ONE);
+            debt = plus(debt, ONE);
 #else
-            debt = and(debt, and(ONE, owed));
+            debt = plus(debt, plus(ONE, owed));
 #endif
 #endif
             owed = NOTHING;
@@ -462,7 +462,7 @@ signs:
                 without_search();
 #endif
 #ifndef OWES_NOTHING
-                owed = and(owed, ONE)
+                owed = plus(owed, ONE)
 #endif
             }
         :: !claimed
@@ -549,7 +549,7 @@ searches_again:
 leaves:
         atomic { /* `found_work` */
 #ifndef LEAVES_ITS_DEBT
-            owed = and(owed, debt);
+            owed = plus(owed, debt);
 #else
             owed = debt;
 #endif
@@ -581,7 +581,7 @@ leaves:
         d_step { /* `stop` */
             idle--;
 #ifndef STOPS_WITH_ITS_DEBT
-            debt = and(debt, owed);
+            debt = plus(debt, owed);
 #endif
             owed = NOTHING;
             searching = false

@@ -6,21 +6,20 @@
 
 mutant "a claimed worker that finds other work passes nothing on" idle/worker.rs \
     's/self.idle.act(self.roster().stop(debt));/self.idle.act(self.roster().leave(debt));/'
-mutant "a searcher passes nothing on" idle/roster.rs 's/if before.debt().and(debt).is_owed() {/if false {/'
+mutant "a searcher passes nothing on" idle/roster.rs 's/if before.debt().plus(debt).is_owed() {/if false {/'
 mutant "an announcement during a search leaves no mark" idle/head.rs \
-    's/self.and_debt(Debt::One)$/self/'
+    's/self.plus_debt(Debt::One)$/self/'
 mutant "a worker sleeps without a last look" idle/worker.rs \
     '/end = loop/,/self.stop/s/self.look(&mut find)/None/'
 mutant "a worker that panics stays in the set" idle/worker.rs \
     '/^impl<W: Wait> Drop for Stay/,/^}/s/|| self.0.stop()/|| ()/'
-mutant "a worker in steps that was woken does not search" idle/worker.rs \
-    '/fn sleeps/,/^    }/s/if claimed {/if false {/'
+mutant "a worker in steps that was woken does not search" idle/steps.rs 's/self.worker.was_claimed() || woken/woken/'
 mutant "a dropped worker in steps stays in the set" idle/steps.rs 's/drop(Stay(&self.worker));//'
 mutant "close wakes no worker" idle/mod.rs 's/if self.shared.roster.is_asleep(index) {/if false {/'
 mutant "a waiter within a task ends at close" idle/worker.rs \
-    's/self.run_own(Ends::WithWork,/self.run_own(Ends::AtClose,/'
+    's/self.run(Ends::WithWork,/self.run(Ends::AtClose,/'
 mutant "two pieces of debt count as one" idle/head.rs 's/(Debt::One, Debt::One) => Debt::Many/(Debt::One, Debt::One) => Debt::One/'
-mutant "a vacant place is not chosen" idle/roster.rs 's/let last = if self.grows/let last = if false/'
+mutant "a vacant place is not chosen" idle/roster.rs 's/let halves: \(.*\) = if self.grows/let halves: \1 = if false/'
 mutant "a worker gives up its place without a last look" idle/worker.rs \
     '/end = loop/,/self.stop/s/= self.look(&mut find) {/= (ends != Ends::GivesUp).then(|| self.look(\&mut find)).flatten() {/'
 mutant "a place is given up although it was claimed" idle/worker.rs \
@@ -29,5 +28,5 @@ mutant "a place that was given up is not vacant" idle/roster.rs \
     's/let vacant = seen \& !asleep | (asleep << HALF);/let vacant = seen \& !asleep;/'
 mutant "a failed start does not give the place back" idle/roster.rs \
     '/fn fail_start/,/^    }/s/bits.fetch_or(asleep << HALF, Ordering::Relaxed);/let _ = (bits, asleep);/'
-mutant "a failed start leaves no debt" idle/roster.rs 's/let failed = if search.failed {/let failed = if false {/'
+mutant "a failed start leaves no debt" idle/roster.rs 's/let left = if let To::Sleepers = to {/let left = if false {/'
 mutant "a worker that is dropped is not replaced" idle/worker.rs 's/(growth.announce)(&self.idle);/let _ = growth.announce;/'
