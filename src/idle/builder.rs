@@ -178,6 +178,9 @@ impl<W: Wait> Builder<W> {
     /// starts none. A start has failed if it returns an error, panics (the panic is caught), or drops the worker: the
     /// place is vacant again, and the next announcement makes up for it, or any worker that looks.
     ///
+    /// A set may be closed while a worker starts: that worker still runs what is there, and ends. Workers keep their set alive. So
+    /// if all handles are dropped, its threads end by `keep_alive`, or not at all.
+    ///
     /// In such a set a worker that is dropped is replaced if there is work, also one that a panic of its task drops: so
     /// end workers by [`keep_alive`](Builder::keep_alive), not by `next_timeout`.
     ///

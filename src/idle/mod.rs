@@ -453,7 +453,7 @@ impl<W: Wait> Idle<W> {
         let Some(parker) = self.shared.take_vacant(index) else { return Announced::StartFailed };
         let worker = Worker::new(self.clone(), index, parker, true);
         let Some(start) = start else {
-            drop(worker); // its search goes on
+            drop(worker); // its search goes to a sleeper, if there is one
             return Announced::Closed;
         };
         let counters = &self.shared.places[index].counters;

@@ -561,10 +561,6 @@ impl<W> Drop for Worker<W> {
         let shared = &self.idle.shared;
         let ran = self.standing.get() == Standing::Active;
         if let Some(growth) = shared.growth.as_ref().filter(|_| !ran) {
-            if self.idle.is_closed() {
-                (growth.act)(&self.idle, shared.roster.stop(Debt::None));
-                return;
-            }
             let mut vacant = lock(&shared.vacant);
             vacant[self.index].parker = Some(parker);
             vacant[self.index].failed = true;

@@ -261,3 +261,79 @@ fn a_set_that_is_dropped_ends_with_its_threads() {
     drop(idle);
     until(|| weak.upgrade().is_none());
 }
+
+#[test]
+fn a_closed_set_starts_none() {
+    let (idle, _) = pool(2, &Queue::new()).build();
+    idle.close();
+    for _ in 0..2 {
+        assert_eq!(idle.wake_one(), Announced::Closed);
+        assert_eq!(idle.wake_worker(1), Announced::Closed);
+        assert_eq!(idle.wake(2), 0);
+        assert_eq!((idle.workers(), idle.metrics().thread_start_count), (0, 0));
+    }
+}
+
+#[test]
+fn a_set_that_is_closed_while_a_thread_starts_runs_the_task_and_ends() {
+    for by_another_thread in [false, true] {
+        let queue = Queue::<Task>::new();
+        let tasks = queue.clone();
+        let (idle, _) = Idle::builder(2)
+            .start(move |worker| {
+                let (idle, tasks) = (worker.idle().clone(), tasks.clone());
+                match by_another_thread {
+                    false => idle.close(),
+                    true => thread::spawn(move || idle.close()).join().unwrap(),
+                }
+                thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+            })
+            .build();
+        watch(idle.clone());
+        let (sender, done) = mpsc::channel();
+        queue.push(Box::new(move || sender.send(()).unwrap()));
+        assert_eq!(idle.wake_one(), Announced::Started);
+        done.recv().unwrap();
+        until(|| idle.workers() == 0);
+        assert_eq!(idle.wake_one(), Announced::Closed);
+        let metrics = idle.metrics();
+        assert_eq!((metrics.thread_start_count, metrics.thread_end_count), (1, 1));
+    }
+}
+
+#[test]
+fn a_set_that_is_dropped_while_a_thread_starts_runs_the_task_and_ends() {
+    for fails in [false, true] {
+        let queue = Queue::<Task>::new();
+        let tasks = queue.clone();
+        let (entered, starts) = mpsc::channel();
+        let (go_on, dropped) = mpsc::channel::<()>();
+        let (entered, dropped) = (Mutex::new(entered), Mutex::new(dropped));
+        let (idle, _) = Idle::builder(1)
+            .start(move |worker| {
+                entered.lock().unwrap().send(()).unwrap();
+                dropped.lock().unwrap().recv().unwrap();
+                let tasks = tasks.clone();
+                match fails {
+                    true => Err(io::Error::other("no thread")),
+                    false => thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop),
+                }
+            })
+            .keep_alive(Duration::from_millis(1))
+            .build();
+        watch("a set that was dropped while a thread started is still alive");
+        let (sender, done) = mpsc::channel();
+        queue.push(Box::new(move || sender.send(()).unwrap()));
+        let (weak, handle) = (idle.downgrade(), idle.clone());
+        let announcer = thread::spawn(move || handle.wake_one());
+        starts.recv().unwrap();
+        drop(idle);
+        go_on.send(()).unwrap();
+        let expected = if fails { Announced::StartFailed } else { Announced::Started };
+        assert_eq!(announcer.join().unwrap(), expected);
+        if !fails {
+            done.recv().unwrap();
+        }
+        until(|| weak.upgrade().is_none());
+    }
+}
