@@ -84,7 +84,8 @@ impl<W> Builder<W> {
     ///
     /// A sleeping worker looks by itself after the time `every`. If it finds work, there was a look that found nothing after the last
     /// announcement, and none comes for another half of `every` (at least 5 ms), then that work was not announced. The
-    /// other mistakes are listed at [`Finding`]. Each is reported within twice that time, on the thread that notices it; a panic
+    /// other mistakes are listed at [`Finding`]. Each is reported within twice that time (if that is 10 ms or more), on the thread that notices
+    /// it; a panic
     /// of `report` reaches that thread's call.
     ///
     /// It cannot tell a `find` that never returns, an announcement that is missing where others come all the time, and a mistake
