@@ -125,8 +125,8 @@ impl Head {
     }
 
     /// The second half of the invariant, which each step leaves behind. After a start that failed, there is a debt without a search.
-    pub(super) fn is_sound(self, places: usize, starts: bool) -> bool {
-        self.idle() <= places && (self.searches() > 0 || self.debt() == Debt::None || starts)
+    pub(super) fn is_sound(self, places: usize, grows: bool) -> bool {
+        self.idle() <= places && (self.searches() > 0 || self.debt() == Debt::None || grows)
     }
 
     /// One piece of work was announced, beside `own` searches that it must not rely on.

@@ -7,6 +7,8 @@ mod future;
 mod head;
 mod looking;
 mod metrics;
+#[cfg(not(all(loom, feature = "loom")))]
+mod model;
 #[cfg(all(loom, feature = "loom"))]
 #[doc(hidden)]
 pub mod model;

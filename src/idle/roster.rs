@@ -19,31 +19,26 @@
 //! `close`. What needs none of this is Relaxed.
 
 use super::head::{Debt, Head};
+use super::model::{InRow, NEAR};
 use crate::driver::Polled;
 use crate::sync::atomic::{fence, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::sync::Arc;
 
-/// How many places a row has: one bit each in the lower and in the upper half of a number.
-#[cfg(not(all(loom, feature = "loom")))]
-const PLACES: usize = HALF as usize;
-const HALF: u32 = usize::BITS / 2;
+/// The asleep bits are the lower half of a row, the vacant bits the upper half.
+pub(super) const HALF: u32 = usize::BITS / 2;
 const LOWER: usize = (1 << HALF) - 1;
-
-/// How many rows lie on the cache line of the head: enough for 224 workers on 64-bit systems.
-const NEAR: usize = if cfg!(all(loom, feature = "loom")) { 0 } else { 7 };
 
 pub(super) struct Roster {
     near: CachePadded<Near>,
     far: Box<[AtomicUsize]>,
     rows: usize,
+    in_row: InRow,
     /// Whether an announcement may start a worker in a vacant place. Such places count as idle.
     grows: bool,
     /// For workers that share an event loop.
     polled: Option<Arc<Polled>>,
-    #[cfg(all(loom, feature = "loom"))]
-    places: usize,
 }
 
 struct Near {
@@ -73,7 +68,7 @@ impl From<Option<Claimed>> for Request {
     }
 }
 
-/// A worker that announces within its own look, which shall not make that worker look again.
+/// A worker that announces within its own look, for other workers only: not for its own bit, and not for its own search.
 #[derive(Clone, Copy)]
 pub(super) struct Announcer {
     pub(super) index: usize,
@@ -99,36 +94,15 @@ impl From<Option<Announcer>> for To {
 impl Roster {
     /// No worker sleeps. The places of a set that grows are vacant.
     pub(super) fn new(places: usize, grows: bool, audited: bool, polled: Option<Arc<Polled>>) -> Self {
-        #[cfg(all(loom, feature = "loom"))]
-        let in_row = super::model::places_in_row();
-        #[cfg(not(all(loom, feature = "loom")))]
-        let in_row = PLACES;
+        let in_row = InRow::new();
         let row = |row: usize| {
-            let vacant = if grows { places.saturating_sub(row * in_row).min(in_row) } else { 0 };
+            let vacant = if grows { places.saturating_sub(row * in_row.places()).min(in_row.places()) } else { 0 };
             AtomicUsize::new(((1 << vacant) - 1) << HALF)
         };
         let head = Head::new(if grows { places } else { 0 }, audited);
         let near = Near { head: AtomicUsize::new(head.0), rows: std::array::from_fn(row) };
-        let rows = places.div_ceil(in_row);
-        Self {
-            near: CachePadded::new(near),
-            far: (NEAR..rows).map(row).collect(),
-            rows,
-            grows,
-            polled,
-            #[cfg(all(loom, feature = "loom"))]
-            places: in_row,
-        }
-    }
-
-    #[cfg(all(loom, feature = "loom"))]
-    fn places_in_row(&self) -> usize {
-        self.places
-    }
-
-    #[cfg(not(all(loom, feature = "loom")))]
-    fn places_in_row(&self) -> usize {
-        PLACES
+        let rows = places.div_ceil(in_row.places());
+        Self { near: CachePadded::new(near), far: (NEAR..rows).map(row).collect(), rows, in_row, grows, polled }
     }
 
     fn row(&self, row: usize) -> &AtomicUsize {
@@ -137,7 +111,7 @@ impl Roster {
 
     /// The row of a place, and its asleep bit there.
     fn place(&self, index: usize) -> (&AtomicUsize, usize) {
-        (self.row(index / self.places_in_row()), 1 << (index % self.places_in_row()))
+        (self.row(index / self.in_row.places()), 1 << (index % self.in_row.places()))
     }
 
     pub(super) fn head(&self) -> Head {
@@ -153,7 +127,7 @@ impl Roster {
     fn change_if(&self, change: impl Fn(Head) -> Option<Head>) -> Result<Head, Head> {
         let mut head = self.head(); // may be stale
         while let Some(changed) = change(head) {
-            debug_assert!(changed.is_sound(self.rows * self.places_in_row(), self.grows), "{head:?}, then {changed:?}");
+            debug_assert!(changed.is_sound(self.rows * self.in_row.places(), self.grows), "{head:?}, then {changed:?}");
             // Release: the bit that was set before, for `claim_first`.
             let exchange = (Ordering::Release, Ordering::Relaxed);
             match self.near.head.compare_exchange_weak(head.0, changed.0, exchange.0, exchange.1) {
@@ -173,15 +147,16 @@ impl Roster {
 
     /// Asks for a search for one piece of work, after `is_quiet`.
     pub(super) fn announce(&self, by: Option<Announcer>) -> Request {
-        let own = usize::from(by.is_some_and(|by| by.searches));
+        let own_idle = usize::from(by.is_some());
+        let own_search = usize::from(by.is_some_and(|by| by.searches));
         let before = self.change_if(|head| {
-            let changed = head.announced(own);
-            (head.idle() > usize::from(by.is_some()) && changed != head).then_some(changed)
+            let changed = head.announced(own_search);
+            (head.idle() > own_idle && changed != head).then_some(changed)
         });
         match before {
-            Ok(head) if head.searches() <= own => self.pass(by.into()).into(),
-            Err(head) if head.searches() <= own || head.idle() == 0 => Request::NoneAsleep,
-            Ok(_) | Err(_) => Request::Searching,
+            Ok(head) if head.searches() <= own_search => self.pass(by.into()).into(), // the search that was counted
+            Err(head) if head.searches() <= own_search || head.idle() == 0 => Request::NoneAsleep,
+            Ok(_) | Err(_) => Request::Searching, // it owes a piece more, or many already
         }
     }
 
@@ -247,9 +222,9 @@ impl Roster {
 
     /// The same in one half of a row; returns the index of the place.
     fn clear_first(&self, row: usize, half: u32, to: To, taken: &mut Debt) -> Option<usize> {
-        let (bits, first) = (self.row(row), row * self.places_in_row());
+        let (bits, first) = (self.row(row), row * self.in_row.places());
         let besides = match to {
-            To::Others(index) if index / self.places_in_row() == row => 1 << (index - first),
+            To::Others(index) if index / self.in_row.places() == row => 1 << (index - first),
             _ => 0,
         };
         let mut seen = bits.load(Ordering::Relaxed);
@@ -280,7 +255,7 @@ impl Roster {
     fn choose(&self, candidates: usize, first: usize) -> u32 {
         let lowest = candidates.trailing_zeros();
         let Some(polling) = self.polled.as_ref().and_then(|polled| polled.polling()) else { return lowest };
-        let place = polling.index.checked_sub(first).filter(|&place| place < self.places_in_row());
+        let place = polling.index.checked_sub(first).filter(|&place| place < self.in_row.places());
         let polls = place.map_or(0, |place| candidates & 1 << place);
         let others = candidates & !polls;
         match polls {
@@ -432,7 +407,7 @@ impl Roster {
 
 impl fmt::Debug for Roster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let asleep = (0..self.rows * self.places_in_row()).filter(|&index| self.is_asleep(index));
+        let asleep = (0..self.rows * self.in_row.places()).filter(|&index| self.is_asleep(index));
         f.debug_struct("Roster")
             .field("head", &self.head())
             .field("asleep", &asleep.collect::<Vec<_>>())

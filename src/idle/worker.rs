@@ -197,7 +197,7 @@ impl<W> Worker<W> {
         let by_itself = self.audits.replace(false) && !by.searches;
         let audited = self.idle.shared.audit.as_ref().map(|audit| (audit, audit.begin_look()));
         let before = self.announced.get();
-        // Any other worker is not counted as idle, and may find work: what it announces beside that is as announced by a caller.
+        // An active worker is not idle: its announcements are like those of any caller.
         let counted = matches!(self.standing.get(), Standing::Signed | Standing::Searching(_));
         let look = || looking::look(self.idle.address(), by, if counted { before } else { 0 }, find);
         let (found, announced) = self.call(look);
@@ -341,7 +341,7 @@ impl<W: Wait> Worker<W> {
         }
     }
 
-    /// `is_own`: whether a result is not the work of any announcement.
+    /// The first look, and if it finds nothing, all other steps. `is_own`: whether a result is not the work of any announcement.
     #[inline]
     fn run<T>(
         &self,
@@ -370,6 +370,7 @@ impl<W: Wait> Worker<W> {
         mut find: impl FnMut() -> Option<T>,
         is_own: impl Fn(&T) -> bool,
     ) -> Next<T> {
+        // The first look of a worker that is not quick. One that was just started begins with its search.
         if self.quick.get() == 0 && !matches!(self.standing.get(), Standing::Searching(_)) {
             if let Some(polled) = self.roster().polled().filter(|_| self.standing.get() == Standing::Active) {
                 self.quick.set(self.idle.quick_calls());
@@ -383,9 +384,10 @@ impl<W: Wait> Worker<W> {
         }
         let _stay = Stay(self);
         let mut expired = false;
-        // Why the worker ends, unless a last look finds work.
-        let mut end: Option<End> = None;
+        // Why the worker ends if its search finds nothing.
+        let mut end: Option<Reason> = None;
         loop {
+            // A searching worker looks.
             if let Standing::Searching(debt) = self.standing.get() {
                 if let Some(work) = self.look(&mut find) {
                     if is_own(&work) {
@@ -402,14 +404,16 @@ impl<W: Wait> Worker<W> {
                 }
             }
             if !self.sign() {
-                // It may search again and again, and not sleep. Before the look, which then finds what was there before `close`.
+                // It searches on, perhaps many times, so it must not miss its end. This comes before the look, which finds what was
+                // visible before `close`.
                 end = if self.is_over(ends) {
-                    Some(End::Closed)
+                    Some(Reason::Closed)
                 } else {
-                    has_passed(self.call(&mut deadline)).then_some(End::TimedOut)
+                    has_passed(self.call(&mut deadline)).then_some(Reason::TimedOut)
                 };
                 continue;
             }
+            // A signed worker looks, and sleeps.
             end = loop {
                 let closed = self.is_over(ends); // before the look
                 if let Some(work) = self.look(&mut find) {
@@ -417,9 +421,9 @@ impl<W: Wait> Worker<W> {
                     return Next::Work(work);
                 }
                 if closed {
-                    break Some(End::Closed);
+                    break Some(Reason::Closed);
                 } else if expired && ends != Ends::GivesUp {
-                    break Some(End::TimedOut);
+                    break Some(Reason::TimedOut);
                 } else if expired && self.give_up() {
                     return Next::TimedOut;
                 } else if !expired {
@@ -530,16 +534,16 @@ enum Ends {
 
 /// Why a worker ends without work.
 #[derive(Clone, Copy)]
-enum End {
+enum Reason {
     Closed,
     TimedOut,
 }
 
-impl End {
+impl Reason {
     fn next<T>(self) -> Next<T> {
         match self {
-            End::Closed => Next::Closed,
-            End::TimedOut => Next::TimedOut,
+            Reason::Closed => Next::Closed,
+            Reason::TimedOut => Next::TimedOut,
         }
     }
 }
