@@ -124,7 +124,7 @@ impl Head {
         }
     }
 
-    /// The second half of the invariant, which each step leaves behind. After a start that failed, there is a debt without a search.
+    /// What holds after each step: without a search there is no debt, unless a start has failed.
     pub(super) fn is_sound(self, places: usize, grows: bool) -> bool {
         self.idle() <= places && (self.searches() > 0 || self.debt() == Debt::None || grows)
     }

@@ -385,7 +385,7 @@ impl<W: Wait> Idle<W> {
     ///
     /// If no search goes on, it wakes the sleeping worker with the lowest index, so that few workers get most of the work, or
     /// starts one in a vacant place of a set that [grows](Builder::start). A worker in its last `find` before it sleeps counts as
-    /// asleep. While a woken worker has not finished its `find`, it wakes no other: that one does, if it finds
+    /// asleep. While a woken worker has not finished its `find`, this call wakes no other: the woken worker does, if it finds
     /// work. For work that is worth several workers at once, see [`wake`](Idle::wake).
     ///
     /// One `SeqCst` fence and one load while no worker sleeps or searches, for any number of workers. No system call
