@@ -2,6 +2,7 @@
 
 use crate::counted::Counted;
 use crate::events::{self, home, until, Loop, Sources};
+use crate::watchdog::watch;
 use atomic_parker::driver::{Driver, DriverOr, EventLoop};
 use atomic_parker::wait::Condvar;
 use atomic_parker::{AtomicParker, Parker, Spin};
@@ -215,6 +216,7 @@ fn a_panic_reaches_the_park_and_hands_over() {
     let (sender, receiver) = mpsc::channel();
     let interrupter = sender.clone();
     let driver = Driver::new(Panics(receiver), move || interrupter.send(false).unwrap());
+    watch(driver.clone());
     let (told, panicked) = mpsc::channel();
     let threads: Vec<_> = (0..3)
         .map(|_| {

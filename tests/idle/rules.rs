@@ -1,6 +1,7 @@
 //! One guarantee for each test.
 
 use crate::support::{keep_asleep, serve, set, until_asleep, Queue};
+use crate::watchdog::watch;
 use atomic_parker::idle::{Announced, Idle, Next, Worker};
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -304,6 +305,7 @@ fn announcements_without_end_do_not_keep_a_worker_from_its_deadline() {
 fn a_first_look_announces_to_the_only_sleeper() {
     // With an audit, a first look is as the others.
     let (idle, mut workers) = Idle::builder(2).audit(Duration::from_secs(3600), |_| ()).build();
+    watch(idle.clone());
     let sleeper = workers.remove(1);
     let queue = Queue::new();
     let left = queue.clone();
