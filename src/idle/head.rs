@@ -40,10 +40,10 @@ impl Debt {
         self >= Debt::One
     }
 
-    /// What is left when a search goes on for one of these pieces.
+    /// What is left when a search goes on for one of these pieces. No *look again*: that search leaves a mark when it ends.
     fn paid(self) -> Debt {
         match self {
-            Debt::One => Debt::LookAgain,
+            Debt::One => Debt::None,
             debt => debt,
         }
     }

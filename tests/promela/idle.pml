@@ -15,10 +15,10 @@
  * A look goes through two queues, one after the other. The caller announces each task by `wake_one`; perhaps one time more, before
  * all tasks. One worker, or none, has a deadline: a sleep of it ends, it looks, and calls `next` again.
  *
- * -DWORKERS=2 or 3, -DTASKS=2 or 3: how many. -DCALLERS=2: the first task has a caller of its own.
+ * -DWORKERS=2 or 3, -DTASKS=2 or 3: how many.
  * -DANY_ORDER: each look begins with either queue; else with one of the worker's own.
- * -DANY_WAY: each task but the last is announced by `wake_one`, `wake` or `wake_worker`. -DONE_WAY: `wake_worker(1)`, `wake`, `wake_worker(1)`.
- * -DPINNED=1: the last task is for worker 1 alone, which looks for it first, and the others do not wait for it.
+ * -DANY_WAY: each task but the last is announced by `wake_one`, `wake` or `wake_worker`.
+ * -DPINNED=n: the last task is for worker n alone, which looks for it first, and the others do not wait for it.
  * -DBATCH: a look at the first queue moves all but one of its tasks to the second, and announces them.
  * -DBESIDES: such an announcement is for other workers, as after many looks that have announced and found nothing.
  * -DPANICS: one look panics, and then its worker calls `next` again.
@@ -28,8 +28,8 @@
  * -DFAILS: the first start fails, and if nothing can go on after that, there is one announcement more.
  * -DBY_HAND, with GROWS: a pool that grows by itself is built on a set that does not: see `by_hand`.
  *
- * The negative controls are `#if` and `#ifndef` below, each beside its step. tests/promela.sh has those that are killed in seconds. The
- * others (such as PAYS_WHOLLY, LEAVES_OTHERS_ALONE, OWES_NOTHING) have too many states with three workers, and were not decided.
+ * The negative controls are `#if` and `#ifndef` below, each beside its step, and run in tests/promela.sh. docs/ablation.md has the
+ * others: what takes more than two tasks is shown by tests/loom_idle.rs and tests/idle/overtaken.rs.
  */
 
 #ifndef WORKERS
@@ -37,9 +37,6 @@
 #endif
 #ifndef TASKS
 #define TASKS 3
-#endif
-#ifndef CALLERS
-#define CALLERS 1
 #endif
 #ifdef PINNED
 #define SHARED (TASKS - 1)
@@ -49,7 +46,7 @@
 #ifdef BATCH
 #define QUEUE 0
 #else
-#define QUEUE ((work + from) & 1)
+#define QUEUE ((work + 1) & 1)
 #endif
 #if defined(GROWS) && !defined(BY_HAND)
 #define STARTS /* a vacant place counts as idle, and an announcement may start a worker there */
@@ -68,15 +65,7 @@
 #else
 #define plus(a, b) ((a) > (b) -> (a) : (b))
 #endif
-#ifdef PAYS_ALL
-#define paid(debt) LOOK_AGAIN
-#else
-#ifdef PAYS_WHOLLY
 #define paid(debt) ((debt) == ONE -> NOTHING : (debt))
-#else
-#define paid(debt) ((debt) == ONE -> LOOK_AGAIN : (debt))
-#endif
-#endif
 
 /* The head, and the bits. A third worker that is not there never sleeps. */
 byte idle, searches, debt;
@@ -134,9 +123,7 @@ inline claim_first(kind) {
         d_step { debt = plus(debt, have); have = NOTHING }
 #else
     :: d_step { some(kind) && have != NOTHING ->
-#ifndef GIVES_NOTHING_BACK
             debt = plus(debt, have);
-#endif
             have = NOTHING
         };
         d_step { clear_first(kind) }
@@ -185,12 +172,10 @@ inline pass() {
 #endif
             :: else ->
                 without_search();
-#ifndef FAILS_FOR_GOOD
                 if
                 :: start_fails -> debt = plus(debt, plus(ONE, have))
                 :: else
                 fi;
-#endif
                 have = NOTHING
             fi }
         fi;
@@ -440,11 +425,7 @@ signs:
         :: searches > 1 ->
             searches--;
 #ifndef FAILS_QUIETLY
-#ifdef FAILS_WITH_ONE
-            debt = plus(debt, ONE);
-#else
             debt = plus(debt, plus(ONE, owed));
-#endif
 #endif
             owed = NOTHING;
             searching = false
@@ -458,12 +439,8 @@ signs:
         if
         :: d_step { claimed ->
                 claimed = false;
-#ifndef KEEPS_TWO
                 without_search();
-#endif
-#ifndef OWES_NOTHING
                 owed = plus(owed, ONE)
-#endif
             }
         :: !claimed
         fi;
@@ -548,11 +525,7 @@ searches_again:
     :: found && !panics ->
 leaves:
         atomic { /* `found_work` */
-#ifndef LEAVES_ITS_DEBT
             owed = plus(owed, debt);
-#else
-            owed = debt;
-#endif
             idle--;
             if
 #ifndef KEEPS_THE_DEBT
@@ -562,12 +535,10 @@ leaves:
             ::
 #endif
                 without_search();
-#ifndef LEAVES_OTHERS_ALONE
                 if
                 :: searches > 0 -> debt = LOOK_AGAIN
                 :: else
                 fi
-#endif
             fi;
             owed = NOTHING;
             searching = false
@@ -580,9 +551,7 @@ leaves:
     :: panics || !found && ending ->
         d_step { /* `stop` */
             idle--;
-#ifndef STOPS_WITH_ITS_DEBT
             debt = plus(debt, owed);
-#endif
             owed = NOTHING;
             searching = false
         };
@@ -676,8 +645,8 @@ over:
     skip
 }
 
-/* Pushes its last task into the queue `from`, the one before into the other, and so on. */
-proctype caller(byte work; byte from) {
+/* Pushes its last task into the second queue, the one before into the first, and so on. */
+proctype caller(byte work) {
     MAY_CLAIM;
     byte target = NOBODY, pieces;
 #ifdef BESIDES
@@ -714,13 +683,6 @@ proctype caller(byte work; byte from) {
         :: work > 0 -> target = 1
         :: work > 0 && WORKERS > 2 -> target = 2
         :: work == 0
-        fi;
-#endif
-#ifdef ONE_WAY
-        if
-        :: work == 2 -> target = 1
-        :: work == 1 -> pieces = 1
-        :: work == 0 -> target = 1
         fi;
 #endif
         if
@@ -819,9 +781,6 @@ init {
         :: else
         fi;
         with_deadline = NOBODY;
-        if
-        :: CALLERS == 1 -> run caller(TASKS, 1)
-        :: CALLERS == 2 -> run caller(1, 0); run caller(TASKS - 1, 1)
-        fi
+        run caller(TASKS)
     }
 }
