@@ -14,7 +14,7 @@ mod slow;
 
 use atomic_parker::idle::model::{assert_at_rest, set_places_in_row};
 use atomic_parker::idle::{Announced, Builder, Idle, Next, Steps, Worker};
-use atomic_parker::model::advance_clock;
+use atomic_parker::model::{advance_clock, now};
 use atomic_parker::wait::{Condvar, Futex, ParkingLot};
 use atomic_parker::{Parker, Spin};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -69,6 +69,8 @@ check! {
     announced_when_many_are_owed on Condvar <= 1, ParkingLot <= 1;
     announced_for_nothing on Condvar <= 1, Futex <= 1, ParkingLot <= 1;
     claimed_while_searching on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
+    claimed_while_it_takes_the_debt on Condvar <= 2;
+    debt_of_a_thread_that_chooses_a_worker on Condvar <= 2;
     three_tasks on Condvar <= 0, Futex <= 0, ParkingLot <= 0;
     two_tasks_of_workers_in_steps on Condvar <= 2, Futex <= 2, ParkingLot <= 2;
     steps_dropped_after_a_look on Condvar <= 2, ParkingLot <= 2;
@@ -351,6 +353,67 @@ fn claimed_while_searching<W: Slow>() {
     idle.wake_one();
     idle.wake_worker(0);
     join(&idle, threads);
+}
+
+/// The second worker has found task 0, so the first one must look again. Meanwhile it is claimed for a task that it does not find,
+/// as it finds task 1.
+fn claimed_while_it_takes_the_debt<W: Slow>() {
+    let (idle, mut workers) = set::<W>(3);
+    let (queue, last) = (Queue::new(2), Queue::new(1));
+    let threads = one_each(workers.split_off(2), &last);
+    let (second, first) = (workers.remove(1).into_steps(), workers.remove(0).into_steps());
+    thread::yield_now(); // so that the third one sleeps, without a preemption
+    assert!(first.about_to_sleep() && second.about_to_sleep());
+    for (task, steps) in [&first, &second].into_iter().enumerate() {
+        queue.push(task);
+        assert_eq!(idle.wake_worker(task), Announced::Woke);
+        assert!(steps.sleep(None));
+    }
+    assert!(queue.take(0));
+    second.found_work();
+    let (handle, tasks) = (idle.clone(), last.clone());
+    let caller = thread::spawn(move || {
+        tasks.push(0);
+        handle.wake_worker(0);
+    });
+    first.about_to_sleep(); // It has looked for task 1 before that came.
+    assert!(queue.take(1));
+    first.found_work();
+    caller.join().unwrap();
+    join(&idle, threads);
+    forget((first, second));
+}
+
+/// The first worker passes its search on, and finds no other. Then two sign, and two tasks rely on that search.
+fn debt_of_a_thread_that_chooses_a_worker<W: Slow>() {
+    let (idle, workers) = set::<W>(3);
+    let queue = Queue::new(2);
+    let mut steps = workers.into_iter().map(Worker::into_steps);
+    let first = steps.next().unwrap();
+    assert!(first.about_to_sleep());
+    assert_eq!(idle.wake_one(), Announced::Woke);
+    assert_eq!(idle.wake_one(), Announced::Searching);
+    assert!(first.sleep(None));
+    let (others, tasks) = (steps.collect::<Vec<_>>(), queue.clone());
+    let thread = thread::spawn(move || {
+        assert!(others.iter().all(Steps::about_to_sleep));
+        for task in 0..2 {
+            tasks.push(task);
+            others[0].idle().wake_one();
+        }
+        others
+    });
+    first.found_work();
+    let mut others = thread.join().unwrap();
+    for _ in 0..2 {
+        let woken = others.iter().position(|steps| steps.sleep(Some(now())));
+        let steps = others.remove(woken.expect("a worker sleeps while a task waits"));
+        queue.pop().expect("each search finds a task");
+        steps.found_work();
+        forget(steps);
+    }
+    assert_at_rest(&idle);
+    forget(first);
 }
 
 /// Only a chain of two wakes reaches the third worker.

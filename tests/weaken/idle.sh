@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # What takes several looks of a `find`, or more than two preemptions, has its controls in tests/promela.sh and in
-# tests/idle/overtaken.rs.
+# tests/ablation.sh.
 
 mutant "a claimed worker that finds other work passes nothing on" idle/worker.rs \
     's/self.idle.act(self.roster().stop(debt));/self.idle.act(self.roster().leave(debt));/'
@@ -22,6 +22,9 @@ mutant "two pieces of debt count as one" idle/head.rs 's/(Debt::One, Debt::One) 
 mutant "a vacant place is not chosen" idle/roster.rs 's/let halves: \(.*\) = if self.grows/let halves: \1 = if false/'
 mutant "a worker gives up its place without a last look" idle/worker.rs \
     '/end = loop/,/self.stop/s/= self.look(&mut find) {/= (ends != Ends::GivesUp).then(|| self.look(\&mut find)).flatten() {/'
+mutant "a worker with two searches owes nothing for the one that it ends" idle/roster.rs 's/Some(held.plus(Debt::One))/Some(held)/'
+mutant "a worker with two searches ends none" idle/roster.rs '/fn sign/,/^    }/s/self.change(Head::without_search);//'
+mutant "a claim does not give back the debt that was taken" idle/roster.rs 's/self.change(|head| head.plus_debt(debt));/let _ = debt;/'
 mutant "a place is given up although it was claimed" idle/worker.rs \
     's/let gave_up = self.roster().give_up(self.index);/let gave_up = self.roster().give_up(self.index) || true;/'
 mutant "a place that was given up is not vacant" idle/roster.rs \
