@@ -177,6 +177,38 @@ fn a_start_that_fails_leaves_the_task_to_the_next_announcement() {
 }
 
 #[test]
+fn a_start_that_fails_leaves_all_that_was_announced_during_it() {
+    let queue = Queue::<Task>::new();
+    // All tasks wait for each other.
+    let barrier = Arc::new(Barrier::new(4));
+    let (tasks, calls) = (queue.clone(), AtomicUsize::new(0));
+    let waits = barrier.clone();
+    let push = move || {
+        let barrier = waits.clone();
+        tasks.push(Box::new(move || _ = barrier.wait()));
+    };
+    let (tasks, push_in_start) = (queue.clone(), push.clone());
+    let (idle, _) = Idle::builder(3)
+        .start(move |worker| {
+            if calls.fetch_add(1, SeqCst) == 0 {
+                push_in_start();
+                assert_eq!(worker.idle().wake_one(), Announced::Searching);
+                return Err(io::Error::other("no thread"));
+            }
+            let tasks = tasks.clone();
+            thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+        })
+        .build();
+    watch(idle.clone());
+    push();
+    assert_eq!(idle.wake_one(), Announced::StartFailed);
+    push();
+    assert_eq!(idle.wake_one(), Announced::Started);
+    barrier.wait();
+    idle.close();
+}
+
+#[test]
 fn start_may_announce_and_be_called_within_find() {
     let queue = Queue::<Task>::new();
     let tasks = queue.clone();

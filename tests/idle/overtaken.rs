@@ -6,10 +6,11 @@
 
 use crate::support::{set, until_asleep, Counted, Queue, Sleeps};
 use atomic_parker::idle::{Idle, Next, Worker};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{mpsc, Arc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Default)]
 struct Event(Arc<AtomicBool>);
@@ -33,7 +34,7 @@ struct View {
     one: Arc<Queue<u32>>,
     two: Arc<Queue<u32>>,
     /// The worker with this index has its task, and has ended its search.
-    ended: [Event; 4],
+    ended: [Event; 6],
 }
 
 impl View {
@@ -57,7 +58,7 @@ struct Scene {
 impl Scene {
     fn new(workers: usize) -> Self {
         let (idle, workers, sleeps) = set(workers);
-        let view = View { idle, one: Queue::new(), two: Queue::new(), ended: [(); 4].map(|()| Event::default()) };
+        let view = View { idle, one: Queue::new(), two: Queue::new(), ended: [(); 6].map(|()| Event::default()) };
         let (sender, found) = mpsc::channel();
         Self { view, workers, sleeps, sender, found }
     }
@@ -227,6 +228,45 @@ fn a_worker_that_owes_a_search_still_owes_it_after_one_more_look() {
     scene.all_run(&[1, 2, 3, 4]);
 }
 
+/// Worker 0 owes three searches, for tasks 1 to 3. Workers 1 to 3 are claimed for tasks 4 to 6, and find tasks 1 to 3. Worker 0 finds
+/// nothing, and ends its search before worker 3 does.
+#[test]
+fn a_worker_that_ends_its_search_beside_another_leaves_all_that_it_owes() {
+    let mut scene = Scene::new(6);
+    let has_found = Event::default();
+    (4..=5).for_each(|_| scene.start_finding(|_, view| view.one_first()));
+    let found = has_found.clone();
+    scene.start_finding(move |_, view| {
+        let task = view.two_first();
+        if task.is_some() {
+            found.happen();
+            view.ended[0].wait();
+        }
+        task
+    });
+    (1..=2).for_each(|_| scene.start_finding(|_, view| view.two_first()));
+    scene.start_finding(move |look, view| match look {
+        3 => {
+            for task in 1..=3 {
+                view.two.push(task);
+                assert!(!view.idle.wake_one().woke());
+            }
+            None
+        }
+        4 => {
+            assert_eq!(view.one.pop(), None);
+            (4..=6).for_each(|task| view.one.push(task));
+            assert_eq!(view.idle.wake(3), 3);
+            (1..=2).for_each(|worker| view.ended[worker].wait());
+            has_found.wait();
+            view.two.pop()
+        }
+        _ => view.one_first(),
+    });
+    assert!(scene.until_asleep(6).idle.wake_one().woke());
+    scene.all_run(&[1, 2, 3, 4, 5, 6]);
+}
+
 /// Worker 0 stops at its deadline, though it was claimed for task 1. Worker 1 is claimed for another task, and finds task 1.
 #[test]
 fn a_search_that_ends_at_a_deadline_leaves_no_task_behind() {
@@ -260,6 +300,43 @@ fn a_search_that_ends_at_a_deadline_leaves_no_task_behind() {
         None
     });
     scene.all_run(&[1, 2, 3]);
+}
+
+/// The same for a worker that holds a debt: its search was for task 1, and it owes one for task 2. Workers 1 and 2 are claimed for
+/// tasks 3 and 4, and find tasks 1 and 2.
+#[test]
+fn a_search_that_ends_at_a_deadline_leaves_what_it_owes() {
+    let mut scene = Scene::new(5);
+    (3..=4).for_each(|_| scene.start_finding(|_, view| view.one_first()));
+    (1..=2).for_each(|_| scene.start_finding(|_, view| view.two_first()));
+    scene.start(|view, worker| {
+        let look = Cell::new(0);
+        let find = || {
+            look.set(look.get() + 1);
+            match look.get() {
+                3 => {
+                    for task in 1..=2 {
+                        view.two.push(task);
+                        assert!(!view.idle.wake_one().woke());
+                    }
+                    None
+                }
+                4 => {
+                    assert_eq!(view.one.pop(), None);
+                    (3..=4).for_each(|task| view.one.push(task));
+                    assert_eq!(view.idle.wake(2), 2);
+                    (1..=2).for_each(|worker| view.ended[worker].wait());
+                    view.two.pop()
+                }
+                _ => view.one_first(),
+            }
+        };
+        let deadline = || (look.get() == 3).then(Instant::now);
+        assert_eq!(worker.next_deadline(deadline, find), Next::TimedOut);
+        None
+    });
+    assert!(scene.until_asleep(5).idle.wake_one().woke());
+    scene.all_run(&[1, 2, 3, 4]);
 }
 
 /// All tasks come before `close`. Worker 0 waits in a task, looks while worker 1 moves them, and sleeps. Worker 1 announces the rest.
