@@ -25,6 +25,11 @@ pub fn token<C: Contender>() -> f64 {
 
 /// The time of a round trip, after a warm-up. Each side is busy for `work` before it hands over.
 pub fn round_trip<C: Contender>(place: Place, count: u32, work: Duration) -> f64 {
+    round_trip_in_bursts::<C>(place, count, work, count)
+}
+
+/// The same with a pause of a millisecond, which does not count, after so many.
+pub fn round_trip_in_bursts<C: Contender>(place: Place, count: u32, work: Duration, burst: u32) -> f64 {
     let work = || {
         if !work.is_zero() {
             let start = Instant::now();
@@ -35,15 +40,22 @@ pub fn round_trip<C: Contender>(place: Place, count: u32, work: Duration) -> f64
     let time = place.run(
         C::pair_anywhere,
         |parker, peer| {
-            let round_trip = || {
-                work();
-                C::signal(&peer);
-                C::wait(&parker);
+            let round_trips = |count| {
+                let start = Instant::now();
+                for _ in 0..count {
+                    work();
+                    C::signal(&peer);
+                    C::wait(&parker);
+                }
+                start.elapsed()
             };
-            (0..warm_up).for_each(|_| round_trip());
-            let start = Instant::now();
-            (0..count).for_each(|_| round_trip());
-            start.elapsed()
+            round_trips(warm_up);
+            let mut time = round_trips(burst);
+            for _ in 1..count / burst {
+                thread::sleep(Duration::from_millis(1));
+                time += round_trips(burst);
+            }
+            time
         },
         |parker, peer| {
             for _ in 0..warm_up + count {

@@ -1,7 +1,7 @@
 //! The scenarios, their rows and their goals.
 
 use crate::crowd::{fan_out, ring};
-use crate::hand_over::{beside_busy_threads, load, round_trip, token};
+use crate::hand_over::{beside_busy_threads, load, round_trip, round_trip_in_bursts, token};
 use crate::parks::{Erased, Gaps, Parks, CPU, CPU_OF_BOTH, LATENCY};
 use atomic_parker_benches::block_on::{over_signal, BlockOn};
 use atomic_parker_benches::contenders::{Contender, OursUpTo50, Timed};
@@ -126,6 +126,14 @@ fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
         12,
         move || turns!(true, C => Box::new(move || vec![round_trip::<C>(place, 2_000, Duration::from_micros(1))])),
     ));
+    let name = "round trip, two cores, a pause of 1 ms after each hundred";
+    let rows = vec![row(name, 0, &[peers(0.05).where_the_floor_is()])];
+    all.push(each_in_turn(
+        name,
+        rows,
+        12,
+        move || turns!(true, C => Box::new(move || vec![round_trip_in_bursts::<C>(place, 5_000, Duration::ZERO, 100)])),
+    ));
     gap(place, 0.5, false, all);
     for micros in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0] {
         gap(place, micros, false, all);
@@ -140,7 +148,7 @@ fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
     all.push(parks(name, Parks { place, gaps, a_turn: 30, turns: 12, fresh: false, timed: true }, 30, false, rows));
     let rows = vec![
         row("2 µs and 5 ms in turn: latency after 2 µs", LATENCY, &[peers(0.5)]).in_chart(),
-        row("2 µs and 5 ms in turn: CPU a park", CPU, &[peers(1.1)]),
+        row("2 µs and 5 ms in turn: CPU a park", CPU, &[peers(1.15)]),
     ];
     let gaps = Gaps::InTurn(2_000, 5_000_000);
     all.push(parks(

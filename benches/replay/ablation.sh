@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What each mechanism of the spin policy is worth: plays the recorded waits with the policy as it is, and without one
-# mechanism at a time. The costs are in sleeps: see main.rs.
+# What each part of the spin policy is worth on recorded waits: plays them with the policy as it is, and without one part at a
+# time. The costs are in sleeps: see main.rs. Needs rustc.
 #
 #   benches/replay/ablation.sh
 #
@@ -23,15 +23,10 @@ play() {
     rustc --edition 2021 -O -A warnings -o "$work/replay" "$work/benches/replay/main.rs"
     "$work/replay" ${3:+"$3"} | sed "s/^| policy |/| $1 |/"
 }
+part() {
+    # The replay has the policy of adaptive spinning only.
+    if [ "$2" = policy.rs ] && [[ $3 != *fixed* ]]; then play "$1" "$3" policy; fi
+}
 
 play "policy" ""
-without() { play "without $1" "$2" policy; }
-without "tries for a spin that finds the token" '0,/self.tries = TRIES;/s///'
-without "tries for a short sleep" 's/after <= self.price || //'
-play "with one try" 's/const TRIES: u8 = 2/const TRIES: u8 = 1/' policy
-play "with three tries" 's/const TRIES: u8 = 2/const TRIES: u8 = 3/' policy
-without "the answer that the CPU is the same" 's/match end {/match if end == End::SameCpu { End::Came(0) } else { end } {/'
-without "far spins" 's/ || after <= FAR \&\& self.savings == FULL//; s/self.savings >= FAR/false/'
-without "savings for a new parker" 's/savings: FULL,/savings: 0,/'
-without "savings from spins that find the token" 's/self.save((self.price - spun) .*//'
-without "skipping" 's/self.skip = self.backoff;//'
+. "$root/benches/replay/parts.sh"

@@ -134,7 +134,7 @@ fn main() {
     let played = [
         ("pair", pair(|_| 300)),
         ("pair with pauses", pair(|round| if round % 100 == 0 { 1_000_000 } else { 300 })),
-        ("pair with interruptions", pair(|round| if round % 100 == 0 { 15_000 } else { 1_500 })),
+        ("pair after far waits", pair(|round| if round < 1_000 { 30_000 } else { 300 })),
     ];
     for (name, cost) in played {
         for (row, cell) in rows.iter_mut().zip([&format!("{cost:.2}"), "–", "–"]) {

@@ -3,7 +3,7 @@
 //! On a shared machine absolute times drift by tens of per cent within minutes. So a table shows the median of the
 //! ratios within the slices.
 //!
-//! Options, after `--`: names of scenarios or parts of them, `--rounds N` for more slices, `--list`, `--out DIR` for the
+//! Options, after `--`: names of scenarios, or parts of names, `--rounds N` for more slices, `--list`, `--out DIR` for the
 //! figures and the chart.
 
 use crate::rows::{Entrant, Heading, Kind, Row};
@@ -84,7 +84,13 @@ fn options(bench: &str) -> Result<Options, String> {
 fn run(bench: &str, mut scenarios: Vec<Scenario>) -> Result<(), String> {
     let options = options(bench)?;
     if !options.names.is_empty() {
-        scenarios.retain(|scenario| options.names.iter().any(|name| scenario.name.contains(name.as_str())));
+        let all: Vec<_> = scenarios.iter().map(|scenario| scenario.name.clone()).collect();
+        scenarios.retain(|scenario| {
+            // The name of a scenario may be a part of another one's.
+            let is_meant =
+                |name: &String| scenario.name == *name || !all.contains(name) && scenario.name.contains(name);
+            options.names.iter().any(is_meant)
+        });
     }
     if scenarios.is_empty() {
         return Err("no scenario matches: --list shows all names".into());

@@ -347,7 +347,6 @@ impl<W: Wait> Parker<W> {
     fn spin_then_sleep(&self, deadline: Option<Instant>) -> bool {
         let (spun, end) = match spin(&self.policy.get(), self.number(), deadline, || self.try_park()) {
             Spun::Found(spun) => (spun, End::Found),
-            Spun::FoundInterrupted(spun) => (spun, End::SameCpu),
             Spun::Failed(spun) => (spun, self.sleep_and_ask(deadline, spun > 0 && sync::has_passed(deadline))),
         };
         self.learn(spun, end);

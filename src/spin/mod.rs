@@ -137,7 +137,8 @@ impl Spin {
     /// The parker spins if it has learned that the token comes within `limit`, for up to `limit`, and sometimes for up to 60
     /// µs. The processor time is at most twice that of sleeping at once if a sleep is counted as `limit`, from 1 µs on: a
     /// spin takes at least about 1 µs, as until then the clock is not read. `limit` is cut to 2.1 seconds; zero is
-    /// [`off`](Spin::off). On up to 17 CPUs, the parkers that spin for more than 5 µs mostly leave one CPU free.
+    /// [`off`](Spin::off). On up to 17 CPUs, the parkers that spin for more than 5 µs mostly leave one CPU free. With a limit
+    /// of more than a time slice, what [`bounded`](Spin::bounded) says of it holds here too.
     ///
     /// # Examples
     ///

@@ -16,22 +16,12 @@ const UNTIMED: u32 = 1_000;
 /// How often it checks between two readings of the clock after that.
 const TIMED_TURNS: u32 = 8;
 
-/// How often it executes the processor's pause instruction between two checks, from then on.
-const PAUSE: u32 = 2;
-
 /// A spin that goes on for longer than this, in nanoseconds, is a long one: long spins leave one CPU free.
 const LONG: u32 = 5_000;
-
-/// Turns that take longer than this, in nanoseconds, were interrupted by another thread on the same CPU, which may have
-/// been the waker. An adaptive spin does not count such a success: with a high limit, it would go on like that on one CPU.
-/// A spin with a shorter budget than this does not measure its last turns: few of them are interrupted.
-const INTERRUPTED: u32 = 200_000;
 
 /// How a spin ended, after how many nanoseconds.
 pub(crate) enum Spun {
     Found(u32),
-    /// It found the token when it was no longer on the processor.
-    FoundInterrupted(u32),
     Failed(u32),
 }
 
@@ -40,14 +30,14 @@ pub(crate) enum Spun {
 /// Out of line: unrolled, it would lie in the way of parkers that only sleep.
 #[inline(never)]
 pub(crate) fn spin_untimed(mut take: impl FnMut() -> bool) -> bool {
-    (0..UNTIMED_TURNS).any(|_| turn(&mut take, 1))
+    (0..UNTIMED_TURNS).any(|_| turn(&mut take))
 }
 
 /// One check and, if the token is not there, a pause.
 #[inline]
-fn turn(take: &mut impl FnMut() -> bool, pause: u32) -> bool {
+fn turn(take: &mut impl FnMut() -> bool) -> bool {
     take() || {
-        (0..pause).for_each(|_| spin_loop());
+        spin_loop();
         false
     }
 }
@@ -71,10 +61,8 @@ pub(crate) fn spin(policy: &Policy, number: usize, deadline: Option<Instant>, mu
     let start = sync::now();
     let left = deadline.map_or(u32::MAX, |deadline| nanos(deadline.saturating_duration_since(start)));
     let budget = budget.saturating_sub(before).min(left);
-    let measures = policy.is_adaptive() && budget > INTERRUPTED;
     let mut long = None;
     let (mut last, mut round) = (0, 0);
-    let mut pause = 1;
     while last < budget {
         if last >= LONG && long.is_none() {
             let now = sync::clock_micros();
@@ -85,18 +73,12 @@ pub(crate) fn spin(policy: &Policy, number: usize, deadline: Option<Instant>, mu
                 break;
             }
         }
-        let found = (0..TIMED_TURNS).any(|_| turn(&mut take, pause));
-        if found && !measures {
+        if (0..TIMED_TURNS).any(|_| turn(&mut take)) {
             // Another reading of the clock would delay the caller, so this round counts as much as the one before.
             return Spun::Found(before + budget.min(last + round));
         }
         let time = nanos(sync::now() - start);
         (last, round) = (time, time - last);
-        match found {
-            true if round > INTERRUPTED => return Spun::FoundInterrupted(before + last),
-            true => return Spun::Found(before + last),
-            false => pause = PAUSE,
-        }
     }
     Spun::Failed(before + last)
 }
@@ -158,7 +140,6 @@ mod tests {
                 Spun::Found(spun) => assert!((UNTIMED..=most).contains(&spun), "{spun}, {most}"),
                 // Interrupted for longer than its budget, or too many others spin.
                 Spun::Failed(spun) => assert!(spun >= LONG, "{spun}"),
-                Spun::FoundInterrupted(_) => unreachable!("it does not measure"),
             }
         }
     }
@@ -176,42 +157,6 @@ mod tests {
             }
         };
         assert!((UNTIMED + 110_000..=150_000).contains(&spun), "{spun}");
-    }
-
-    #[test]
-    fn a_long_spin_notices_that_it_was_interrupted() {
-        if cpus(true) == 1 {
-            return;
-        }
-        let limit = Duration::from_secs(1);
-        let mut fixed = Spin::bounded(limit).policy();
-        fixed.learn(0, End::Came(0)); // from another CPU
-        let adaptive = about_to_spin(limit);
-        let spin = |policy: &Policy, stop: Duration| {
-            let mut checks = 1;
-            spin(policy, 0, None, || {
-                checks -= 1;
-                if checks == 0 {
-                    std::thread::sleep(stop);
-                }
-                checks == 0
-            })
-        };
-        let (start, stop) = (sync::now(), Duration::from_millis(1));
-        let Spun::FoundInterrupted(spun) = spin(&adaptive, stop) else {
-            panic!("it was interrupted");
-        };
-        assert!((UNTIMED + 1_000_000..=UNTIMED + nanos(sync::now() - start)).contains(&spun), "{spun}");
-        assert!(matches!(spin(&fixed, stop), Spun::Found(UNTIMED)));
-        // The system may interrupt some.
-        let spun = loop {
-            if let Spun::Found(spun) = spin(&adaptive, Duration::ZERO) {
-                break spun;
-            }
-        };
-        assert!((UNTIMED..=UNTIMED + INTERRUPTED).contains(&spun), "{spun}");
-        // No round is that long, but two together are.
-        while !matches!(in_rounds(&adaptive, [150, 150]), Spun::Found(300_000..)) {}
     }
 
     /// Finds the token in the third round. The first two take so many microseconds at least.
