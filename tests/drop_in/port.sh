@@ -75,6 +75,7 @@ suite() {
     local what=$1 folder=$2 expected=$3 limit=$4 status=0 passed failed began bounded=()
     shift 4
     [ "$mode" != prepare ] || exit 0
+    [[ $(tr -d '`' <"$root/README.md" | tr '\n' ' ') == *"$what $expected"* ]] || fail "the README does not say: $what $expected"
     [ "$mode" != control ] || limit=60 # most tests hang then
     if command -v timeout >/dev/null; then bounded=(timeout --kill-after=10 "$limit"); fi
     (cd "$folder" && cargo test --quiet --no-run "$@") >"$work/log" 2>&1 || { cat "$work/log" && fail "$what: the build failed"; }
