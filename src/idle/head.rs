@@ -40,7 +40,7 @@ impl Debt {
         self >= Debt::One
     }
 
-    /// What is left when a search goes on for one of these pieces. No *look again*: that search leaves a mark when it ends.
+    /// What is left when a search goes on for one of these pieces. It is not `LookAgain`: that search sets it when it ends.
     fn paid(self) -> Debt {
         match self {
             Debt::One => Debt::None,
