@@ -79,6 +79,7 @@ check! {
     pool_of_two_grows on Condvar <= 2, ParkingLot <= 2;
     pool_grows_for_a_pinned_task on Condvar <= 2, ParkingLot <= 2;
     batch on Condvar <= 2, ParkingLot <= 2;
+    announced_beside_looks_that_announce on Condvar <= 2;
     deadline_against_wake on Condvar <= 2, ParkingLot <= 2;
     deadline_of_the_only_worker on Condvar <= 3, Futex <= 3, ParkingLot <= 3;
     earlier_timer on Condvar <= 3, ParkingLot <= 3;
@@ -568,6 +569,27 @@ fn batch<W: Slow>() {
     batch.push(0);
     idle.wake_one();
     join(&idle, threads);
+}
+
+/// Each look that finds nothing announces, after a few looks for other workers only. The caller relies on such a search.
+fn announced_beside_looks_that_announce<W: Slow>() {
+    let (idle, mut workers) = set::<W>(1);
+    let queue = Queue::new(1);
+    let (worker, looks) = (workers.remove(0), queue.clone());
+    let thread = thread::spawn(move || {
+        let find = || {
+            let task = looks.pop();
+            if task.is_none() {
+                worker.idle().wake(2);
+            }
+            task
+        };
+        worker.next(find).expect("the set is not closed");
+        forget(worker);
+    });
+    queue.push(0);
+    idle.wake_one();
+    join(&idle, vec![thread]);
 }
 
 /// One worker stops at its deadline, and may have been woken for the task.

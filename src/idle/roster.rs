@@ -147,15 +147,14 @@ impl Roster {
 
     /// Asks for a search for one piece of work, after `is_quiet`.
     pub(super) fn announce(&self, by: Option<Announcer>) -> Request {
-        let own_idle = usize::from(by.is_some());
-        let own_search = usize::from(by.is_some_and(|by| by.searches));
+        let own = usize::from(by.is_some_and(|by| by.searches));
         let before = self.change_if(|head| {
-            let changed = head.announced(own_search);
-            (head.idle() > own_idle && changed != head).then_some(changed)
+            let changed = head.announced(own);
+            (head.idle() > 0 && changed != head).then_some(changed)
         });
         match before {
-            Ok(head) if head.searches() <= own_search => self.pass(by.into()).into(), // the search that was counted
-            Err(head) if head.searches() <= own_search || head.idle() == 0 => Request::NoneAsleep,
+            Ok(head) if head.searches() <= own => self.pass(by.into()).into(), // the search that was counted
+            Err(head) if head.searches() <= own || head.idle() == 0 => Request::NoneAsleep,
             Ok(_) | Err(_) => Request::Searching, // it owes a piece more, or many already
         }
     }
@@ -187,7 +186,7 @@ impl Roster {
     }
 
     /// Gives the caller's search to the first worker that sleeps, or else to a vacant place; ends it if there is none.
-    fn pass(&self, to: To) -> Option<Claimed> {
+    fn pass(&self, mut to: To) -> Option<Claimed> {
         let mut taken = Debt::None;
         loop {
             if let Some(claimed) = self.claim_first(to, &mut taken) {
@@ -200,6 +199,9 @@ impl Roster {
                 return None;
             }
             taken = taken.plus(before.debt());
+            if let To::Others(_) = to {
+                to = To::All; // for what another caller has announced
+            }
         }
     }
 

@@ -197,9 +197,7 @@ impl<W> Worker<W> {
         let by_itself = self.audits.replace(false) && !by.searches;
         let audited = self.idle.shared.audit.as_ref().map(|audit| (audit, audit.begin_look()));
         let before = self.announced.get();
-        // An active worker is not idle: its announcements are like those of any caller.
-        let counted = matches!(self.standing.get(), Standing::Signed | Standing::Searching(_));
-        let look = || looking::look(self.idle.address(), by, if counted { before } else { 0 }, find);
+        let look = || looking::look(self.idle.address(), by, before, find);
         let (found, announced) = self.call(look);
         self.announced.set(if announced && found.is_none() { before.saturating_add(1) } else { 0 });
         if let Some((audit, look)) = audited {

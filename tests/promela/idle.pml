@@ -20,7 +20,8 @@
  * -DANY_WAY: each task but the last is announced by `wake_one`, `wake` or `wake_worker`.
  * -DPINNED=n: the last task is for worker n alone, which looks for it first, and the others do not wait for it.
  * -DBATCH: a look at the first queue moves all but one of its tasks to the second, and announces them.
- * -DBESIDES: such an announcement is for other workers, as after many looks that have announced and found nothing.
+ * -DBESIDES: such an announcement is for other workers, as after many looks that have announced and found nothing. One more look
+ * that finds nothing announces.
  * -DPANICS: one look panics, and then its worker calls `next` again.
  * -DCLOSES: the set is closed at the end, perhaps in place of the last announcement. No task waits for another one, and all workers must end.
  * -DFIXED: no deadline, and no announcement before all tasks.
@@ -80,16 +81,14 @@ bool bits[6];
 byte tasks[2], taken;
 bool pinned;
 bool token[3], started[3];
-bool may_panic, may_fail, failed;
+bool may_panic, may_announce, may_fail, failed;
 
 #define NOBODY 3
-#define MAY_CLAIM byte chosen = NOBODY, have; bool again, sends, woken, start_fails
+#define MAY_CLAIM byte chosen = NOBODY, have; bool again, all, sends, woken, start_fails
 #ifdef BESIDES
-#define counted (besides < NOBODY -> 1 : 0)
 #define own (besides < NOBODY && searching -> 1 : 0)
-#define candidate(kind, place) (bits[kind + place] && besides != place)
+#define candidate(kind, place) (bits[kind + place] && (all || besides != place))
 #else
-#define counted 0
 #define own 0
 #define candidate(kind, place) bits[kind + place]
 #endif
@@ -134,6 +133,7 @@ inline claim_first(kind) {
 /* `pass`, and then the unpark or the start. */
 inline pass() {
     woken = false;
+    all = false;
     do
     :: claim_first(ASLEEP);
         if
@@ -168,7 +168,10 @@ inline pass() {
         :: d_step { !again -> /* `found_no_bit` */
             if
 #ifndef READS_ONCE
-            :: searches == 1 && debt >= ONE -> have = plus(have, debt); debt = NOTHING; again = true
+            :: searches == 1 && debt >= ONE -> have = plus(have, debt); debt = NOTHING; again = true;
+#ifndef FOR_OTHERS_ONLY
+                all = true
+#endif
 #endif
             :: else ->
                 without_search();
@@ -192,12 +195,12 @@ inline announce() {
     d_step {
         woken = false;
         if
-        :: idle <= counted
-        :: idle > counted && searches > own ->
+        :: idle == 0
+        :: idle > 0 && searches > own ->
 #ifndef NO_DEBT
             debt = plus(debt, ONE)
 #endif
-        :: idle > counted && searches <= own -> searches++; sends = true
+        :: idle > 0 && searches <= own -> searches++; sends = true
         fi
     };
     if
@@ -348,7 +351,13 @@ inline look_or_panic() {
     besides = me;
 #endif
     if
-    :: look()
+    :: look();
+#ifdef BESIDES
+        if
+        :: d_step { !found && may_announce -> may_announce = false }; announce()
+        :: true
+        fi
+#endif
 #ifdef PANICS
     :: d_step { may_panic -> may_panic = false; panics = true }
 #endif
@@ -386,11 +395,11 @@ end_vacant:
     fi;
 
 from_the_start:
-#ifdef FIRST_LOOK_TOO
+#ifdef BESIDES
     besides = me;
 #endif
     look();
-#ifdef FIRST_LOOK_TOO
+#ifdef BESIDES
     besides = NOBODY;
 #endif
     if
@@ -768,6 +777,7 @@ init {
         may_panic = true;
 #endif
         may_fail = true;
+        may_announce = true;
         vacant(0) = GROWS < 1;
         vacant(1) = GROWS < 2;
         vacant(2) = WORKERS == 3 && GROWS < 3;

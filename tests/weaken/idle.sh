@@ -33,3 +33,4 @@ mutant "a failed start does not give the place back" idle/roster.rs \
     '/fn fail_start/,/^    }/s/bits.fetch_or(asleep << HALF, Ordering::Relaxed);/let _ = (bits, asleep);/'
 mutant "a failed start leaves no debt" idle/roster.rs 's/let left = if let To::Sleepers = to {/let left = if false {/'
 mutant "a worker that is dropped is not replaced" idle/worker.rs 's/(growth.announce)(&self.idle);/let _ = growth.announce;/'
+mutant "what is announced during a search for other workers is for them only" idle/roster.rs 's/if let To::Others(_) = to {/if false {/'
