@@ -54,8 +54,13 @@ overtaken "a worker that stops passes its search on" worker.rs 's/self.idle.act(
     a_search_that_ends_at_a_deadline_leaves_no_task_behind
 without "an announcement to a worker that is awake counts" roster.rs 's/return (false, self.announce(by));/return (false, Request::Searching);/' \
     rules::a_worker_in_steps_that_finds_its_own_task_first_passes_the_wake_on
+without "a worker whose future is ready passes its search on" worker.rs 's/if is_own(&work) {/if false {/' \
+    future::the_wake_of_a_worker_that_ends_goes_to_another_one
 without "a failed start leaves what was announced meanwhile" roster.rs 's/Debt::One.plus(taken)/Debt::One/' \
     grows::a_start_that_fails_leaves_all_that_was_announced_during_it
+without "a failed start passes its search to a sleeper" roster.rs \
+    '/fn fail_start/,/^    }/s/self.pass(To::Sleepers)/{ self.change(|head| head.without_search().plus_debt(Debt::One)); None }/' \
+    grows::a_start_that_fails_passes_its_search_to_a_sleeper
 [ ${#names[@]} -gt 0 ] || { echo "ablation.sh: no part matches" >&2 && exit 2; }
 
 bash "$root/tests/copy.sh" "$work/crate"

@@ -1,6 +1,6 @@
 //! A worker that waits for a future.
 
-use crate::support::{serve, set, until_asleep, Queue};
+use crate::support::{keep_asleep, serve, set, until_asleep, Queue};
 use crate::watchdog::watch;
 use atomic_parker::idle::{Announced, Idle};
 use std::future::poll_fn;
@@ -79,6 +79,31 @@ fn woken_by_another_worker_and_from_outside_and_no_third_worker_wakes() {
         idle.close();
         assert!(found.recv().is_err());
     }
+}
+
+/// It was woken for the second task, and ends with its future.
+#[test]
+fn the_wake_of_a_worker_that_ends_goes_to_another_one() {
+    let (idle, mut workers, sleeps) = set(2);
+    let (queue, event) = (Queue::<Task>::new(), Event::default());
+    let (sender, done) = mpsc::channel();
+    let (first, tasks, waits) = (workers.remove(0), queue.clone(), event.clone().wait());
+    queue.push(Box::new(|| ())); // After a task, it looks at the future first.
+    let thread = thread::spawn(move || {
+        first.block_on(waits, || tasks.pop());
+        first
+    });
+    until_asleep(&sleeps, 1);
+    let found = serve(workers, &queue, |task: Task| task());
+    let asleep = keep_asleep(&sleeps, 2);
+    queue.push(Box::new(move || sender.send(()).unwrap()));
+    assert_eq!(idle.wake_one(), Announced::Woke);
+    event.set();
+    drop(asleep);
+    done.recv().unwrap();
+    assert_eq!(found.recv().unwrap().0, 1);
+    drop(thread.join().unwrap());
+    idle.close();
 }
 
 #[test]

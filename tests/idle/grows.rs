@@ -208,6 +208,40 @@ fn a_start_that_fails_leaves_all_that_was_announced_during_it() {
     idle.close();
 }
 
+/// The start is for nothing. The task comes while it runs, and the only worker sleeps.
+#[test]
+fn a_start_that_fails_passes_its_search_to_a_sleeper() {
+    let queue = Queue::<Task>::new();
+    let (sender, done) = mpsc::channel();
+    let (may_end, ends) = mpsc::channel::<()>();
+    let (tasks, calls, may_end) = (queue.clone(), AtomicUsize::new(0), Mutex::new(may_end));
+    let sends = sender.clone();
+    let (idle, _) = Idle::builder(2)
+        .start(move |worker| {
+            if calls.fetch_add(1, SeqCst) == 1 {
+                may_end.lock().unwrap().send(()).unwrap();
+                until(|| worker.idle().metrics().park_count == 1);
+                let sends = sends.clone();
+                tasks.push(Box::new(move || sends.send(2).unwrap()));
+                assert_eq!(worker.idle().wake_one(), Announced::Searching);
+                return Err(io::Error::other("no thread"));
+            }
+            let tasks = tasks.clone();
+            thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+        })
+        .build();
+    watch(idle.clone());
+    queue.push(Box::new(move || {
+        sender.send(1).unwrap();
+        ends.recv().unwrap();
+    }));
+    assert_eq!(idle.wake_one(), Announced::Started);
+    assert_eq!(done.recv(), Ok(1));
+    let _ = idle.wake_one();
+    assert_eq!(done.recv(), Ok(2));
+    idle.close();
+}
+
 #[test]
 fn start_may_announce_and_be_called_within_find() {
     let queue = Queue::<Task>::new();
