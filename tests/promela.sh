@@ -92,7 +92,7 @@ grows() {
     for places in 0 2; do holds idle -DWORKERS=2 -DTASKS=2 -DGROWS=$places; done
     all idle "$two -DGROWS=1" GIVES_UP_IN_TWO
     all idle "$two -DGROWS=0 -DFAILS" LOSES_THE_PLACE
-    all idle "$two -DGROWS=1 -DDROPS" DROPS_QUIETLY
+    all idle "$two -DGROWS=1 -DDROPS -DPANICS" DROPS_QUIETLY
     # The two rules of a pool that is built by hand.
     all idle "$two -DGROWS=1 -DBY_HAND" NO_SECOND_ANNOUNCEMENT NO_LAST_LOOK
 }

@@ -406,6 +406,8 @@ impl<W: Wait> Worker<W> {
                 // visible before `close`.
                 end = if self.is_over(ends) {
                     Some(Reason::Closed)
+                } else if ends == Ends::GivesUp {
+                    None // to give up its place, it must have no search: passed on for nothing, that would start the next thread
                 } else {
                     has_passed(self.call(&mut deadline)).then_some(Reason::TimedOut)
                 };

@@ -317,6 +317,25 @@ fn a_spent_worker_looks_once_more() {
     idle.close();
 }
 
+/// Else threads that end at once would start each other for ever.
+#[test]
+fn a_worker_that_gives_up_its_place_leaves_no_search_for_nothing() {
+    let (sender, workers) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let (idle, _) = Idle::builder(2)
+        .start(move |worker| sender.lock().unwrap().send(worker).map_err(|_| io::ErrorKind::Other.into()))
+        .keep_alive(Duration::ZERO)
+        .build();
+    watch(idle.clone());
+    assert_eq!(idle.wake_one(), Announced::Started);
+    for _ in 0..3 {
+        assert_eq!(idle.wake_one(), Announced::Searching); // the debt is many
+    }
+    assert_eq!(workers.recv().unwrap().next(|| None::<u32>), None);
+    assert_eq!((idle.workers(), idle.metrics().thread_start_count), (0, 1));
+    idle.close();
+}
+
 #[test]
 fn a_set_that_is_dropped_ends_with_its_threads() {
     let queue = Queue::new();

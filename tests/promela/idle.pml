@@ -455,9 +455,14 @@ signs:
         fi;
 #endif
         if
+#ifdef STARTS /* A worker that gives up its place ends its search first. */
+        :: closed -> ending = true; ends = true
+        :: !closed
+#else
         :: expired || closed -> ending = true; ends = closed
         :: !expired && deadline -> deadline = false; ending = true
         :: !expired && !closed
+#endif
         fi;
         goto searches_again
     :: !again
