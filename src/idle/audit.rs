@@ -87,6 +87,8 @@ pub(super) struct Audit {
 
 struct Seen {
     announcements: u64,
+    /// How many of them have ended.
+    ended: u64,
     /// How many announcements there were when the last look began that found nothing.
     nothing_after: u64,
     suspect: Option<Suspect>,
@@ -103,12 +105,22 @@ struct Suspect {
 pub(super) struct Look {
     announcements: u64,
     began: Instant,
+    /// An announcement went on when it began.
+    beside: bool,
+}
+
+/// An announcement that goes on.
+pub(super) struct Announcing<'a>(&'a Audit);
+
+impl Drop for Announcing<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.seen).ended += 1;
+    }
 }
 
 impl Audit {
     pub(super) fn new(every: Duration, report: Box<dyn Fn(&Finding) + Send + Sync>) -> Self {
-        // An audit finds nothing before the first look that finds nothing.
-        let seen = Seen { announcements: 1, nothing_after: 0, suspect: None };
+        let seen = Seen { announcements: 0, ended: 0, nothing_after: 0, suspect: None };
         Self { every, report, seen: Mutex::new(seen) }
     }
 
@@ -116,12 +128,13 @@ impl Audit {
         (self.report)(finding);
     }
 
-    /// Work was announced: a suspect of the last moment is none.
-    pub(super) fn announced(&self) {
+    /// Work is announced: a suspect of the last moment is none.
+    pub(super) fn announces(&self) -> Announcing<'_> {
         self.check();
         let mut seen = lock(&self.seen);
         seen.announcements += 1;
         seen.suspect = None;
+        Announcing(self)
     }
 
     /// Reports a suspect whose moment is over.
@@ -139,16 +152,19 @@ impl Audit {
     }
 
     pub(super) fn begin_look(&self) -> Look {
-        Look { announcements: lock(&self.seen).announcements, began: sync::now() }
+        let seen = lock(&self.seen);
+        let beside = seen.announcements > seen.ended;
+        Look { announcements: seen.announcements, began: sync::now(), beside }
     }
 
-    /// `by_itself`: no announcement has led to this look.
+    /// `by_itself`: no announcement has led to this look, and after its begin no search was counted. So no work that had been announced
+    /// by then waits; what the look has found is not announced, if no announcement has gone on meanwhile.
     pub(super) fn end_look(&self, look: Look, worker: usize, found: bool, by_itself: bool) {
         let took = sync::now().saturating_duration_since(look.began);
         let mut seen = lock(&self.seen);
         if !found {
             seen.nothing_after = seen.nothing_after.max(look.announcements);
-        } else if by_itself && seen.nothing_after == seen.announcements && seen.suspect.is_none() {
+        } else if by_itself && !look.beside && look.announcements == seen.announcements && seen.suspect.is_none() {
             let until = sync::deadline_after((self.every / 2).max(MOMENT));
             seen.suspect = until.map(|until| Suspect { worker, until });
         }
@@ -161,6 +177,6 @@ impl Audit {
     /// Whether work was announced, and no look that began later has found nothing.
     pub(super) fn work_may_wait(&self) -> bool {
         let seen = lock(&self.seen);
-        seen.announcements > 1 && seen.nothing_after < seen.announcements
+        seen.nothing_after < seen.announcements
     }
 }

@@ -82,14 +82,13 @@ impl<W> Builder<W> {
 
     /// Tells mistakes in the use of the set: for debug builds.
     ///
-    /// A sleeping worker looks by itself after the time `every`. If it finds work, there was a look that found nothing after the last
-    /// announcement, and none comes for another half of `every` (at least 5 ms), then that work was not announced. The
-    /// other mistakes are listed at [`Finding`]. Each is reported within twice that time (if that is 10 ms or more), on the thread that notices
-    /// it; a panic
-    /// of `report` reaches that thread's call.
+    /// A sleeping worker looks by itself after the time `every`. If it finds work although no search goes on, and no announcement
+    /// follows within another half of `every` (at least 5 ms), then that work was not announced. The other mistakes are listed at
+    /// [`Finding`]. Each is reported within twice that time, if it is at least 5 ms, on the thread that notices it; a panic of
+    /// `report` reaches that thread's call.
     ///
     /// It cannot tell a `find` that never returns, an announcement that is missing where others come all the time, and a mistake
-    /// in a set whose workers are all busy. Without this call the set has no such code on any path.
+    /// in a set in which no worker sleeps. Without this call the set has no such code on any path.
     ///
     /// # Examples
     ///

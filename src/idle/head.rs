@@ -80,6 +80,11 @@ impl Head {
         self.0 & CLOSED != 0
     }
 
+    /// Whether no announced work waits, if a worker sleeps.
+    pub(super) fn is_settled(self) -> bool {
+        self.searches() == 0 && self.debt() == Debt::None
+    }
+
     /// Whether an announcement has nothing to do.
     #[inline]
     pub(super) fn is_quiet(self) -> bool {

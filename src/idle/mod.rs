@@ -27,7 +27,7 @@ use crate::driver::{Driver, DriverOr, EventLoop, Polled};
 use crate::pair::{Parker, Unparker};
 use crate::sync::{lock, Mutex};
 use crate::wait::{self, Wait};
-use audit::Audit;
+use audit::{Announcing, Audit};
 use crossbeam_utils::CachePadded;
 use metrics::Counters;
 use roster::{Announcer, Claimed, Request, Roster};
@@ -410,7 +410,7 @@ impl<W: Wait> Idle<W> {
 
     #[cold]
     fn announce(&self) -> Announced {
-        self.audit_announcement();
+        let _announcing = self.audit_announcement();
         if self.is_closed() {
             self.shared.audit.iter().for_each(|audit| audit.report(&Finding::AfterClose));
             return Announced::Closed;
@@ -418,12 +418,13 @@ impl<W: Wait> Idle<W> {
         self.answer(self.shared.roster.announce(self.announcer()))
     }
 
-    fn audit_announcement(&self) {
-        let Some(audit) = &self.shared.audit else { return };
-        audit.announced();
+    fn audit_announcement(&self) -> Option<Announcing<'_>> {
+        let audit = self.shared.audit.as_ref()?;
+        let announcing = audit.announces();
         if self.has_no_worker() && !self.is_closed() {
             audit.report(&Finding::NoWorkers);
         }
+        Some(announcing)
     }
 
     fn answer(&self, request: Request) -> Announced {
@@ -503,9 +504,7 @@ impl<W: Wait> Idle<W> {
 
     #[cold]
     fn announce_to(&self, index: usize) -> Announced {
-        if let Some(audit) = &self.shared.audit {
-            audit.announced();
-        }
+        let _announcing = self.shared.audit.as_ref().map(Audit::announces);
         let (claimed, request) = self.shared.roster.claim(index, self.announcer());
         let answer = self.answer(request);
         if claimed {
@@ -538,7 +537,7 @@ impl<W: Wait> Idle<W> {
         if self.shared.roster.is_quiet() {
             return 0;
         }
-        self.audit_announcement();
+        let _announcing = self.audit_announcement();
         // At most one wake for each worker: a worker that sleeps again meanwhile could be woken twice.
         (0..work.min(self.shared.places.len()))
             .take_while(|_| {

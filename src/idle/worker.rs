@@ -191,16 +191,18 @@ impl<W> Worker<W> {
         closure()
     }
 
-    /// One look of a worker that is not quick.
-    fn look<T>(&self, find: impl FnOnce() -> Option<T>) -> Option<T> {
+    /// One look of a worker that is not quick. `is_own`: no announcement is due for what it finds.
+    fn look<T>(&self, find: impl FnOnce() -> Option<T>, is_own: impl Fn(&T) -> bool) -> Option<T> {
         let by = Announcer { index: self.index, searches: matches!(self.standing.get(), Standing::Searching(_)) };
-        let by_itself = self.audits.replace(false) && !by.searches;
         let audited = self.idle.shared.audit.as_ref().map(|audit| (audit, audit.begin_look()));
+        // The head is read after `begin_look`, which comes after each announcement that has ended.
+        let by_itself = self.audits.replace(false) && self.roster().head().is_settled();
         let before = self.announced.get();
         let look = || looking::look(self.idle.address(), by, before, find);
         let (found, announced) = self.call(look);
         self.announced.set(if announced && found.is_none() { before.saturating_add(1) } else { 0 });
         if let Some((audit, look)) = audited {
+            let by_itself = by_itself && !found.as_ref().is_some_and(is_own);
             audit.end_look(look, self.index, found.is_some(), by_itself);
         }
         found
@@ -374,7 +376,7 @@ impl<W: Wait> Worker<W> {
                 self.quick.set(self.idle.quick_calls());
                 polled.poll_now();
             }
-            if let Some(work) = self.look(&mut find) {
+            if let Some(work) = self.look(&mut find, &is_own) {
                 return Next::Work(work);
             } else if self.standing.get() == Standing::Spent {
                 return Next::Closed;
@@ -387,7 +389,7 @@ impl<W: Wait> Worker<W> {
         loop {
             // A searching worker looks.
             if let Standing::Searching(debt) = self.standing.get() {
-                if let Some(work) = self.look(&mut find) {
+                if let Some(work) = self.look(&mut find, &is_own) {
                     if is_own(&work) {
                         self.stop();
                     } else {
@@ -416,7 +418,7 @@ impl<W: Wait> Worker<W> {
             // A signed worker looks, and sleeps.
             end = loop {
                 let closed = self.is_over(ends); // before the look
-                if let Some(work) = self.look(&mut find) {
+                if let Some(work) = self.look(&mut find, &is_own) {
                     self.stop();
                     return Next::Work(work);
                 }

@@ -2,10 +2,13 @@
 
 use crate::support::Queue;
 use crate::watchdog::watch;
-use atomic_parker::idle::{Announced, Builder, Finding, Idle, Worker};
+use atomic_parker::idle::{Announced, Builder, Finding, Idle, Next, Worker};
 use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
 use atomic_parker::{Parker, Spin};
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::sync::mpsc;
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,6 +129,68 @@ fn pinned_work_that_was_announced_for_any_worker() {
     });
     assert_eq!(finding.flatten().next(), Some(Finding::Unannounced { worker: 1 }));
     idle.close();
+}
+
+/// The first task waits for the second one, which its worker has moved to a queue of its own.
+#[test]
+fn the_rest_of_a_batch_that_was_not_announced() {
+    let (idle, workers, findings) = audited(2);
+    type Task = Box<dyn FnOnce() + Send>;
+    let (queue, moved) = (Queue::<[Task; 2]>::new(), Queue::<Task>::new());
+    for worker in workers {
+        let (queue, moved) = (queue.clone(), moved.clone());
+        let find = move || {
+            moved.pop().or_else(|| {
+                let [first, second] = queue.pop()?;
+                moved.push(second);
+                Some(first)
+            })
+        };
+        thread::spawn(move || {
+            while let Some(task) = worker.next(&find) {
+                task();
+            }
+        });
+    }
+    // If a worker looks by itself before the one that was woken, that is no finding.
+    let finding = std::iter::repeat_with(|| {
+        until_asleep(&idle, 2);
+        let (ends, end) = mpsc::channel();
+        queue.push([Box::new(move || end.recv().unwrap()), Box::new(move || ends.send(()).unwrap())]);
+        let _ = idle.wake_one();
+        until_asleep(&idle, 2);
+        until_asleep(&idle, 2);
+        findings.try_recv().ok()
+    });
+    assert!(matches!(finding.flatten().next(), Some(Finding::Unannounced { .. })));
+    idle.close();
+}
+
+#[test]
+fn a_future_that_is_woken_when_its_worker_looks_by_itself_is_no_finding() {
+    let (_idle, workers, findings) = audited(1);
+    let waker = Cell::new(None::<Waker>);
+    let mut polls = 0;
+    let future = poll_fn(|context| {
+        polls += 1;
+        waker.set(Some(context.waker().clone()));
+        if polls == 2 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    });
+    let mut looks = 0;
+    workers[0].block_on(future, || {
+        looks += 1;
+        if looks == 3 {
+            waker.take().unwrap().wake();
+        }
+        None::<fn()>
+    });
+    assert_eq!(looks, 3); // the first two are before the sleep
+    assert_eq!(workers[0].next_timeout(EVERY, || None::<()>), Next::TimedOut);
+    assert!(findings.try_recv().is_err());
 }
 
 #[test]

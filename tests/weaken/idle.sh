@@ -10,7 +10,7 @@ mutant "a searcher passes nothing on" idle/roster.rs 's/if before.debt().plus(de
 mutant "an announcement during a search leaves no mark" idle/head.rs \
     's/self.plus_debt(Debt::One)$/self/'
 mutant "a worker sleeps without a last look" idle/worker.rs \
-    '/end = loop/,/self.stop/s/self.look(&mut find)/None/'
+    '/end = loop/,/self.stop/s/self.look(&mut find, &is_own)/None/'
 mutant "a worker that panics stays in the set" idle/worker.rs \
     '/^impl<W: Wait> Drop for Stay/,/^}/s/|| self.0.stop()/|| ()/'
 mutant "a worker in steps that was woken does not search" idle/steps.rs 's/self.worker.was_claimed() || woken/woken/'
@@ -21,7 +21,7 @@ mutant "a waiter within a task ends at close" idle/worker.rs \
 mutant "two pieces of debt count as one" idle/head.rs 's/(Debt::One, Debt::One) => Debt::Many/(Debt::One, Debt::One) => Debt::One/'
 mutant "a vacant place is not chosen" idle/roster.rs 's/let halves: \(.*\) = if self.grows/let halves: \1 = if false/'
 mutant "a worker gives up its place without a last look" idle/worker.rs \
-    '/end = loop/,/self.stop/s/= self.look(&mut find) {/= (ends != Ends::GivesUp).then(|| self.look(\&mut find)).flatten() {/'
+    '/end = loop/,/self.stop/s/= self.look(&mut find, &is_own) {/= (ends != Ends::GivesUp).then(|| self.look(\&mut find, \&is_own)).flatten() {/'
 mutant "a worker with two searches owes nothing for the one that it ends" idle/roster.rs 's/Some(held.plus(Debt::One))/Some(held)/'
 mutant "a worker with two searches ends none" idle/roster.rs '/fn sign/,/^    }/s/self.change(Head::without_search);//'
 mutant "a claim does not give back the debt that was taken" idle/roster.rs 's/self.change(|head| head.plus_debt(debt));/let _ = debt;/'
