@@ -3,10 +3,10 @@
 # tests/promela/*.pml. Each model must hold, and each negative control must fail.
 #
 #   tests/promela.sh                       all models
-#   tests/promela.sh NAME...               some of them: byte idle three_tasks grows
+#   tests/promela.sh NAME...               some of them: byte idle three_tasks grows driver
 #   tests/promela.sh NAME... -- CONTROL    of these, the negative control with this name, and its model without it
 #
-# Needs spin and a C compiler; installs spin (Debian, as root). Searches the four at the same time, in some 6 GB of memory. A search that does not end counts as a failure.
+# Needs spin and a C compiler; installs spin (Debian, as root). Searches the five at the same time, in some 7 GB of memory. A search that does not end counts as a failure.
 set -euo pipefail
 cd "$(dirname "$0")/promela"
 if ! command -v spin >/dev/null; then
@@ -97,9 +97,22 @@ grows() {
     all idle "$two -DGROWS=1 -DBY_HAND" NO_SECOND_ANNOUNCEMENT NO_LAST_LOOK
 }
 
+driver() {
+    all driver "-DEVENTS=2 -DTIMERS=1" NO_ARM ARMS_QUIETLY KEEPS_ROLE LEAVES_ALONE STAYS_STANDBY STAYS_LISTED POLLS_LISTED \
+        POLLS_AS_STANDBY NO_LIMIT TAKES_NEVER STALE_STANDBY NEVER_STOPS LOSES_TOKEN TWO_POLL LIST_LATE NO_INTERRUPT_FOR_TIMERS
+    all driver "-DUNPARKS=1" NO_INTERRUPT NO_BED NO_WAITING NO_WAITING_AGAIN LATE_WAITING POLLS_WITH_TOKEN
+    all driver "-DBARE=1" NO_TAKE_OVER STAYS_BARE AGAIN_IN_TWO
+    all driver "-DBARE=2" NO_TAKE_OVER STAYS_BARE AGAIN_IN_TWO
+    all driver "-DBARE=1 -DTIMEOUTS=1" LEAVES_ALONE STAYS_STANDBY STAYS_LISTED
+    all driver "-DBARE=3 -DPANICS=1" PANIC_KEEPS_ROLE PANIC_STAYS
+    all driver "-DPOLLS_NOW=1" BUSY_BESIDE BUSY_LEAVES_ALONE
+    all driver "-DBARE=3 -DUNPARKS=1 -DSHARED" NO_INTERRUPT CHECKS_EARLY
+    all driver "-DBARE=1 -DNEVER" NO_ARM_BY_SLEEPER
+}
+
 only=""
 [[ " $* " != *" -- "* ]] || only=${!#}
-[ $# -gt 0 ] || set -- byte idle three_tasks grows
+[ $# -gt 0 ] || set -- byte idle three_tasks grows driver
 searches=()
 for model; do
     [ "$model" != -- ] || break
