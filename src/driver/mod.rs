@@ -185,7 +185,7 @@ impl<E> Driver<E> {
     /// ```
     #[must_use]
     pub fn hand_over_after(self, time: Duration) -> Self {
-        self.shared.role.set_hand_over_after(time);
+        self.shared.role.set_hand_over_after(time).wake();
         self
     }
 

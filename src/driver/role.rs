@@ -7,12 +7,13 @@
 //!
 //! | transition | by | word | under the lock |
 //! | --- | --- | --- | --- |
-//! | [`look`](Role::look) | a thread about to sleep, or woken in its bed | VACANT to its number, WAITING: it polls. Not if it is the standby before its time, nor for a bare thread beside a sleeping worker | joins or leaves the list of sleepers; a standby goes on to count, or stops; a worker beside a bare thread that polls interrupts that one |
+//! | [`look`](Role::look) | a thread about to sleep, or woken in its bed | VACANT to its number, WAITING: it polls. Not if it is the standby before its time, nor for a bare thread beside a sleeping worker, unless it is the standby | joins or leaves the list of sleepers; a standby goes on to count, or stops; a worker beside a bare thread that polls interrupts that one |
 //! | [`awake`](Role::awake) | the holder, after `wait` | clear WAITING | no lock |
 //! | [`again`](Role::again) | the holder, if it has no token after `deliver` | set WAITING; not for a bare thread beside a sleeping worker | |
 //! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one |
 //! | [`leave`](Role::leave) | a thread that has slept in its bed | no change | leaves the list. The standby, role VACANT: arms another |
 //! | [`take_now`](Role::take_now) | a busy thread | VACANT to BUSY | |
+//! | [`set_hand_over_after`](Role::set_hand_over_after) | any thread | no change | a standby: arms one at once |
 //!
 //! To *arm* is to choose the sleeper with the highest rank as the standby, and to wake it in its bed. If the role was vacated
 //! for the first time in `hand_over_after`, that sleeper takes it at once. Otherwise it counts down: it takes the role when that has
@@ -121,8 +122,14 @@ impl Role {
         Self { word: AtomicUsize::new(VACANT), group: Mutex::new(group) }
     }
 
-    pub(super) fn set_hand_over_after(&self, time: Duration) {
-        lock(&self.group).hand_over_after = time;
+    /// A standby sleeps until the former time is over, so one that looks at once takes its place.
+    pub(super) fn set_hand_over_after(&self, time: Duration) -> Armed {
+        let mut group = lock(&self.group);
+        group.hand_over_after = time;
+        match group.standby {
+            Some(_) => group.arm(true),
+            None => Armed(None),
+        }
     }
 
     fn word(&self) -> usize {
@@ -196,6 +203,7 @@ impl Role {
         if is_standby {
             return Turn::Sleep(group.count_down(word == VACANT, at_once, period));
         }
+        *period = Period::default();
         let armed = match word == VACANT && group.standby.is_none() {
             true => group.arm(true),
             false => Armed(None),
@@ -221,7 +229,9 @@ impl Role {
 
     /// The holder has delivered, and has no token; returns whether it polls again.
     pub(super) fn again(&self, member: Member) -> bool {
-        let again = !lock(&self.group).gives_way(member);
+        // Under the lock: a worker that goes to its bed meanwhile sees WAITING, and interrupts a bare thread.
+        let group = lock(&self.group);
+        let again = !group.gives_way(member);
         if again {
             self.set(member.number | WAITING);
         }

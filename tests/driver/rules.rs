@@ -182,6 +182,44 @@ fn without_hand_over_no_thread_is_woken() {
 }
 
 #[test]
+fn a_standby_does_not_count_by_a_former_time() {
+    let (driver, sources) = events::new();
+    let driver = driver.hand_over_after(Duration::from_secs(3600));
+    let counted = Counted::default();
+    let [counts, blocks] = [(); 2].map(|()| Parker::with_wait(driver.or(counted.clone())).with_spin(Spin::off()));
+    let [one, two] = [&counts, &blocks].map(|parker| parker.unparker());
+    let socket = sources.socket(move || _ = one.unpark());
+    let (go, goes) = mpsc::channel();
+    let counts = thread::spawn(move || {
+        counts.park();
+        goes.recv().unwrap();
+        counts.park();
+    });
+    until_polled(&sources);
+    let (end, ends) = mpsc::channel();
+    let blocks = thread::spawn(move || {
+        blocks.park();
+        ends.recv().unwrap();
+    });
+    let sleeps = |count| until(|| counted.sleeps.load(SeqCst) >= count);
+    sleeps(1);
+    // The first time, the other thread takes over at once.
+    socket.send(&[0]).unwrap();
+    until(|| *sources.polled_by.lock().unwrap() == blocks.thread().id());
+    go.send(()).unwrap();
+    sleeps(2);
+    // The second time, this thread counts down, for an hour.
+    two.unpark();
+    sleeps(3);
+    let driver = driver.hand_over_after(Duration::from_millis(1));
+    driver.poll_now();
+    socket.send(&[0]).unwrap();
+    home([counts]);
+    end.send(()).unwrap();
+    home([blocks]);
+}
+
+#[test]
 fn an_idle_group_does_not_wake_up() {
     let (driver, sources) = events::new();
     let counted = Counted::default();
