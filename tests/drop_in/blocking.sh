@@ -4,7 +4,7 @@
 #
 #   tests/drop_in/blocking.sh [original | control]
 #
-# See tests/drop_in/port.sh.
+# Needs perl, and cargo with access to crates.io. tests/drop_in/port.sh tells what the words do.
 set -euo pipefail
 
 name=blocking version=1.7.0

@@ -3,7 +3,7 @@
 #
 #   tests/drop_in/rayon.sh [original | control | prepare]
 #
-# See tests/drop_in/port.sh.
+# Needs perl, and cargo with access to crates.io. tests/drop_in/port.sh tells what the words do.
 set -euo pipefail
 
 name=rayon core=1.13.0 rayon=1.11.0

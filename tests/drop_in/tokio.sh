@@ -4,7 +4,7 @@
 #
 #   tests/drop_in/tokio.sh [original | control | prepare]
 #
-# See tests/drop_in/port.sh.
+# Needs perl, and cargo with access to crates.io. tests/drop_in/port.sh tells what the words do.
 set -euo pipefail
 
 name=tokio version=1.54.1
