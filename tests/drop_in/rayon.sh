@@ -45,4 +45,4 @@ suite "rayon-core $core" "$moved" 137 120 -- --test-threads=4
 unpack rayon-$rayon
 printf '[patch.crates-io]\nrayon-core = { path = "%s" }\n' "$moved" >>"$new/Cargo.toml"
 put "$new" "$work/rayon_$mode"
-suite "rayon $rayon" "$work/rayon_$mode" 329 240 --lib --tests -- --test-threads=4
+suite "rayon $rayon" "$work/rayon_$mode" 574 240 -- --test-threads=4
