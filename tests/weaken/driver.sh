@@ -22,6 +22,9 @@ mutant "a standby that finds the role held stops to count and is still the stand
 mutant "two threads poll" driver/role.rs 's/if word == VACANT \&\& !is_early/if !is_early/'
 mutant "a busy thread polls beside another" driver/role.rs \
     '/pub(super) fn take_now/,/^    }/{s/if self.is_held()/if false/;s/let vacant = .*/let vacant = true;/}'
+mutant "the thread that takes the role is not seen to wait" driver/role.rs \
+    's/self.take(\&mut group, member.number | WAITING, member.rank);/self.take(\&mut group, member.number, member.rank);/'
+mutant "a sleeper is not in the list" driver/role.rs 's/group.asleep.push(.*//'
 mutant "nobody polls again" driver/role.rs '/pub(super) fn again/,/^    }/s/self.set(member.number | WAITING);//'
 mutant "the role is not given up" driver/role.rs '/pub(super) fn give_up/,/^    }/s/self.set(VACANT);//'
 mutant "a panic keeps the role" driver/mod.rs 's/let result = catch_unwind(AssertUnwindSafe(|| poll(\&mut event_loop)));/poll(\&mut event_loop); let result = Ok::<(), Box<dyn std::any::Any + Send>>(());/'
@@ -29,6 +32,8 @@ mutant "a wake does not end the wait in the event loop" driver/mod.rs 's/if role
 mutant "a wake does not reach the bed" driver/mod.rs 's/self.own.unpark();//'
 mutant "a wake does not reach the beds of a shared slow path" driver/mod.rs \
     's/role.beds(number).into_iter().for_each(|bed| bed.unpark());//'
+mutant "a thread in the list does not look at the token again" driver/mod.rs \
+    '/Turn::Sleep(end) =>/,/^ *}$/s/if sleeper.still_parked() {/if true {/'
 mutant "a shared slow path wakes one of its threads" driver/mod.rs 's/if !sleeper.key().contains(self) {/if false {/;s/if !key.contains(self) {/if false {/'
 mutant "interrupt does nothing" driver/mod.rs '/pub fn interrupt/,/^    }/s/if polls {/if false {/'
 mutant "polls although the token has come" driver/mod.rs \
