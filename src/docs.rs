@@ -8,6 +8,10 @@ pub mod protocol {}
 #[doc = include_str!("../docs/idle_protocol.md")]
 pub mod idle {}
 
+/// What each part of the idle set is for.
+#[doc = include_str!("../docs/ablation.md")]
+pub mod ablation {}
+
 /// I/O and timers.
 #[doc = include_str!("../docs/io.md")]
 pub mod io {}

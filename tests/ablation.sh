@@ -61,6 +61,10 @@ without "a failed start leaves what was announced meanwhile" roster.rs 's/Debt::
 without "a failed start passes its search to a sleeper" roster.rs \
     '/fn fail_start/,/^    }/s/self.pass(To::Sleepers)/{ self.change(|head| head.without_search().plus_debt(Debt::One)); None }/' \
     grows::a_start_that_fails_passes_its_search_to_a_sleeper
+without "announcements of many looks are for other workers" roster.rs 's/by.map_or(To::All, |by| To::Others(by.index))/{ let _ = by; To::All }/' \
+    rules::announcements_in_find_do_not_keep_their_worker_awake
+without "announcements of many looks do not rely on their own search" roster.rs 's/let own = usize::from(by.is_some_and(|by| by.searches));/let own = 0;/' \
+    rules::announcements_in_find_do_not_keep_their_worker_awake
 [ ${#names[@]} -gt 0 ] || { echo "ablation.sh: no part matches" >&2 && exit 2; }
 
 bash "$root/tests/copy.sh" "$work/crate"

@@ -133,7 +133,6 @@ inline claim_first(kind) {
 /* `pass`, and then the unpark or the start. */
 inline pass() {
     woken = false;
-    all = false;
     do
     :: claim_first(ASLEEP);
         if
@@ -187,7 +186,8 @@ inline pass() {
         :: else -> break
         fi
     od;
-    start_fails = false
+    start_fails = false;
+    all = false
 }
 
 /* `wake_one` */
