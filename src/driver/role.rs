@@ -13,7 +13,7 @@
 //! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one |
 //! | [`leave`](Role::leave) | a thread that has slept in its bed | no change | leaves the list. The standby, role VACANT: arms another |
 //! | [`take_now`](Role::take_now) | a busy thread | VACANT to BUSY | |
-//! | [`set_hand_over_after`](Role::set_hand_over_after) | any thread | no change | a standby: arms one at once |
+//! | [`set_hand_over_after`](Role::set_hand_over_after) | any thread | no change | a standby, or the role VACANT: arms one at once |
 //!
 //! To *arm* is to choose the sleeper with the highest rank as the standby, and to wake it in its bed. If the role was vacated
 //! for the first time in `hand_over_after`, that sleeper takes it at once. Otherwise it counts down: it takes the role when that has
@@ -122,13 +122,13 @@ impl Role {
         Self { word: AtomicUsize::new(VACANT), group: Mutex::new(group) }
     }
 
-    /// A standby sleeps until the former time is over, so one that looks at once takes its place.
+    /// A standby sleeps until the former time is over, and after `MAX` there is none. So one that looks at once takes its place.
     pub(super) fn set_hand_over_after(&self, time: Duration) -> Armed {
         let mut group = lock(&self.group);
         group.hand_over_after = time;
-        match group.standby {
-            Some(_) => group.arm(true),
-            None => Armed(None),
+        match group.standby.is_some() || self.word() == VACANT {
+            true => group.arm(true),
+            false => Armed(None),
         }
     }
 

@@ -539,10 +539,12 @@ impl<W: Wait> Idle<W> {
         }
         let _announcing = self.audit_announcement();
         // At most one wake for each worker: a worker that sleeps again meanwhile could be woken twice.
+        // A start that fails leaves a debt for its piece, so the others have their turn.
         (0..work.min(self.shared.places.len()))
-            .take_while(|_| {
-                self.shared.roster.head().idle() > 0 && self.act(self.shared.roster.add_search(self.announcer())).woke()
-            })
+            .take_while(|_| self.shared.roster.head().idle() > 0)
+            .map(|_| self.act(self.shared.roster.add_search(self.announcer())))
+            .take_while(|answer| answer.woke() || *answer == Announced::StartFailed)
+            .filter(|answer| answer.woke())
             .count()
     }
 

@@ -2,9 +2,10 @@
 
 use super::worker::{Standing, Stay, Worker};
 use super::Idle;
+use crate::sync::has_passed;
 use crate::wait::{self, Wait};
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A worker whose owner runs the loop of [`Worker::next`] itself: what [`Worker::into_steps`] returns.
 ///
@@ -99,10 +100,12 @@ impl<W: Wait> Steps<W> {
     ///
     /// See [`Steps`].
     pub fn about_to_sleep(&self) -> bool {
-        if let Standing::Searching(_) = self.worker.standing() {
-            self.worker.counters().noops.count();
+        match self.worker.standing() {
+            Standing::Signed | Standing::Spent => return true,
+            Standing::Searching(_) => self.worker.counters().noops.count(),
+            Standing::Active => {}
         }
-        self.worker.standing() == Standing::Signed || self.worker.sign()
+        self.worker.sign()
     }
 
     /// After a second look that has found nothing: sleeps until an announcement claims this worker, or until the deadline; returns
@@ -123,6 +126,10 @@ impl<W: Wait> Steps<W> {
     /// assert!(!steps.sleep(Some(Instant::now())));
     /// ```
     pub fn sleep(&self, deadline: Option<Instant>) -> bool {
+        if self.worker.standing() == Standing::Spent {
+            std::thread::sleep(Duration::from_millis(1)); // it has no place to sleep in
+            return !has_passed(deadline);
+        }
         if self.worker.standing() != Standing::Signed || self.idle().is_closed() {
             return true;
         }
@@ -156,7 +163,9 @@ impl<W: Wait> Steps<W> {
 
 impl<W: Wait> Drop for Steps<W> {
     fn drop(&mut self) {
-        drop(Stay(&self.worker));
+        if !self.worker.is_fresh() {
+            drop(Stay(&self.worker));
+        }
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Worker<W = wait::Condvar> {
     /// `None` once the place was given up.
     parker: RefCell<Option<Parker<W>>>,
     standing: Cell<Standing>,
+    /// Whether it was started, and has taken no step since: if it is dropped, the start has failed.
+    fresh: Cell<bool>,
     /// In how many calls a first look that finds work is all that `next` does: [`ALWAYS`], or until the worker polls its event
     /// loop again. Zero: it is not active, or an audit watches its looks.
     quick: Cell<u8>,
@@ -113,6 +115,7 @@ impl<W> Worker<W> {
             index,
             parker: RefCell::new(Some(parker)),
             standing: Cell::new(standing),
+            fresh: Cell::new(started),
             looking: Cell::new(false),
             announced: Cell::new(0),
             audits: Cell::new(false),
@@ -175,6 +178,8 @@ impl<W> Worker<W> {
     /// The worker is active from now on.
     fn activate(&self) {
         self.standing.set(Standing::Active);
+        self.fresh.set(false);
+        self.announced.set(0);
         self.quick.set(self.idle.quick_calls());
     }
 
@@ -447,12 +452,17 @@ impl<W: Wait> Worker<W> {
         self.standing.get()
     }
 
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fresh.get()
+    }
+
     /// Before a last look; returns false if the worker has to search on.
     pub(super) fn sign(&self) -> bool {
         let search = match self.standing.get() {
             Standing::Searching(debt) => Some(debt),
             _ => None,
         };
+        self.fresh.set(false);
         let held = self.roster().sign(self.index, search);
         self.standing.set(held.map_or(Standing::Signed, Standing::Searching));
         held.is_none()
@@ -565,8 +575,7 @@ impl<W> Drop for Worker<W> {
     fn drop(&mut self) {
         let Some(parker) = self.parker.get_mut().take().filter(|_| !model_unwinds()) else { return };
         let shared = &self.idle.shared;
-        let ran = self.standing.get() == Standing::Active;
-        if let Some(growth) = shared.growth.as_ref().filter(|_| !ran) {
+        if let Some(growth) = shared.growth.as_ref().filter(|_| self.fresh.get()) {
             let mut vacant = lock(&shared.vacant);
             vacant[self.index].parker = Some(parker);
             vacant[self.index].failed = true;

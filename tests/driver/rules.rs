@@ -220,6 +220,32 @@ fn a_standby_does_not_count_by_a_former_time() {
 }
 
 #[test]
+fn a_vacant_role_is_taken_as_soon_as_it_is_handed_over_at_all() {
+    let (driver, sources) = events::new();
+    let driver = driver.hand_over_after(Duration::MAX);
+    let counted = Counted::default();
+    let [polls, sleeps] = [(); 2].map(|()| Parker::with_wait(driver.or(counted.clone())).with_spin(Spin::off()));
+    let [one, two] = [&polls, &sleeps].map(|parker| parker.unparker());
+    let socket = sources.socket(move || _ = one.unpark());
+    let (end, ends) = mpsc::channel::<()>();
+    let polls = thread::spawn(move || {
+        polls.park();
+        ends.recv().unwrap();
+    });
+    until_polled(&sources);
+    let sleeps = thread::spawn(move || sleeps.park());
+    until(|| counted.sleeps.load(SeqCst) >= 1);
+    socket.send(&[0]).unwrap();
+    until(|| !driver.is_polled());
+    let driver = driver.hand_over_after(Duration::from_millis(1));
+    until(|| *sources.polled_by.lock().unwrap() == sleeps.thread().id());
+    drop(driver);
+    two.unpark();
+    end.send(()).unwrap();
+    home([polls, sleeps]);
+}
+
+#[test]
 fn an_idle_group_does_not_wake_up() {
     let (driver, sources) = events::new();
     let counted = Counted::default();

@@ -422,3 +422,66 @@ fn a_set_that_is_dropped_while_a_thread_starts_runs_the_task_and_ends() {
         until(|| weak.upgrade().is_none());
     }
 }
+
+#[test]
+fn a_start_in_steps_that_fails_is_tried_once() {
+    let starts = Arc::new(AtomicUsize::new(0));
+    let counts = starts.clone();
+    let failing = move |worker: Worker| {
+        let _never_run = worker.into_steps();
+        counts.fetch_add(1, SeqCst);
+        Err(io::Error::other("no thread"))
+    };
+    let (idle, _) = Idle::builder(1).start(failing).build();
+    assert_eq!(idle.wake_one(), Announced::StartFailed);
+    assert_eq!((starts.load(SeqCst), idle.workers()), (1, 0));
+}
+
+#[test]
+fn a_worker_that_gave_up_its_place_takes_no_steps_in_it() {
+    let (sender, workers) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let (idle, _) = Idle::builder(1)
+        .start(move |worker| {
+            sender.lock().unwrap().send(worker).unwrap();
+            Ok(())
+        })
+        .keep_alive(Duration::ZERO)
+        .build();
+    watch(idle.clone());
+    assert_eq!(idle.wake_one(), Announced::Started);
+    let worker = workers.recv().unwrap();
+    assert!(worker.next(|| None::<Task>).is_none());
+    let steps = worker.into_steps();
+    assert!(steps.about_to_sleep());
+    assert!(steps.sleep(None));
+    assert_eq!(idle.asleep(), 0);
+    assert_eq!(idle.wake_one(), Announced::Started);
+    assert_eq!(idle.wake_one(), Announced::Searching); // there is one place, and its new worker has it
+}
+
+#[test]
+fn each_piece_of_a_wake_has_its_start_also_after_one_that_fails() {
+    let queue = Queue::<Task>::new();
+    let starts = Arc::new(AtomicUsize::new(0));
+    let (counts, tasks) = (starts.clone(), queue.clone());
+    let first_fails = move |worker: Worker| {
+        if counts.fetch_add(1, SeqCst) == 0 {
+            return Err(io::Error::other("no thread"));
+        }
+        let tasks = tasks.clone();
+        thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+    };
+    let (idle, _) = Idle::builder(3).start(first_fails).build();
+    watch(idle.clone());
+    let meet = Arc::new(Barrier::new(3));
+    (0..3).for_each(|_| {
+        let meet = meet.clone();
+        queue.push(Box::new(move || _ = meet.wait()));
+    });
+    assert_eq!(idle.wake(3), 2);
+    until(|| queue.is_empty()); // the piece of the start that failed is a debt, which a search pays
+    idle.close();
+    until(|| idle.workers() == 0);
+    assert_eq!(starts.load(SeqCst), 4);
+}
