@@ -13,7 +13,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "${CARGO_TARGET_DIR:=$root/target}"
 base=$(cd "$CARGO_TARGET_DIR" && pwd)/ablation
 work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 export RUSTFLAGS="" # without a part, a variable may be unused
 words=("$@")
 names=() files=() scripts=() shown_by=()
