@@ -26,6 +26,18 @@ fn run(worker: &Worker, queue: &Queue<Task>) {
     }
 }
 
+/// The test gets the workers that the set starts. They give up their places at once.
+fn handed_over(places: usize) -> (Idle, mpsc::Receiver<Worker>) {
+    let (sender, workers) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let (idle, _) = Idle::builder(places)
+        .start(move |worker| sender.lock().unwrap().send(worker).map_err(|_| io::ErrorKind::Other.into()))
+        .keep_alive(Duration::ZERO)
+        .build();
+    watch(idle.clone());
+    (idle, workers)
+}
+
 fn until(condition: impl Fn() -> bool) {
     while !condition() {
         thread::yield_now();
@@ -292,13 +304,7 @@ fn a_pinned_task_starts_the_worker_of_its_place() {
 
 #[test]
 fn a_spent_worker_looks_once_more() {
-    let (sender, workers) = mpsc::channel();
-    let sender = Mutex::new(sender);
-    let (idle, _) = Idle::builder(1)
-        .start(move |worker| sender.lock().unwrap().send(worker).map_err(|_| io::ErrorKind::Other.into()))
-        .keep_alive(Duration::ZERO)
-        .build();
-    watch(idle.clone());
+    let (idle, workers) = handed_over(1);
     assert_eq!(idle.wake_one(), Announced::Started);
     let worker = workers.recv().unwrap();
     assert_eq!(worker.next(|| None::<u32>), None);
@@ -320,13 +326,7 @@ fn a_spent_worker_looks_once_more() {
 /// Else threads that end at once would start each other for ever.
 #[test]
 fn a_worker_that_gives_up_its_place_leaves_no_search_for_nothing() {
-    let (sender, workers) = mpsc::channel();
-    let sender = Mutex::new(sender);
-    let (idle, _) = Idle::builder(2)
-        .start(move |worker| sender.lock().unwrap().send(worker).map_err(|_| io::ErrorKind::Other.into()))
-        .keep_alive(Duration::ZERO)
-        .build();
-    watch(idle.clone());
+    let (idle, workers) = handed_over(2);
     assert_eq!(idle.wake_one(), Announced::Started);
     for _ in 0..3 {
         assert_eq!(idle.wake_one(), Announced::Searching); // the debt is many
@@ -439,16 +439,7 @@ fn a_start_in_steps_that_fails_is_tried_once() {
 
 #[test]
 fn a_worker_that_gave_up_its_place_takes_no_steps_in_it() {
-    let (sender, workers) = mpsc::channel();
-    let sender = Mutex::new(sender);
-    let (idle, _) = Idle::builder(1)
-        .start(move |worker| {
-            sender.lock().unwrap().send(worker).unwrap();
-            Ok(())
-        })
-        .keep_alive(Duration::ZERO)
-        .build();
-    watch(idle.clone());
+    let (idle, workers) = handed_over(1);
     assert_eq!(idle.wake_one(), Announced::Started);
     let worker = workers.recv().unwrap();
     assert!(worker.next(|| None::<Task>).is_none());

@@ -2,11 +2,12 @@
 //! come to the queue that it has already looked at. No task may stay behind.
 //!
 //! Each test fixes who looks where and when. A worker looks when it starts (1), before it sleeps (2), when it was claimed (3),
-//! and before it sleeps again, or in one more search (4). In the last test, look 3 comes after the deadline, and 4 is the search.
+//! and before it sleeps again, or in one more search (4). In the tests with a deadline, look 3 comes after it, and 4 is the search.
 
 use crate::support::{set, until_asleep, Counted, Queue, Sleeps};
 use atomic_parker::idle::{Idle, Next, Worker};
 use std::cell::Cell;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{mpsc, Arc};
 use std::thread;
@@ -44,6 +45,20 @@ impl View {
 
     fn two_first(&self) -> Option<u32> {
         self.two.pop().or_else(|| self.one.pop())
+    }
+
+    /// A task comes to the queue `two`, while this worker searches. It wakes no other.
+    fn relies_on_a_search_for(&self, task: u32) {
+        self.two.push(task);
+        assert!(!self.idle.wake_one().woke());
+    }
+
+    /// Tasks come to the queue `one`, which this look has found empty. Each claims a worker.
+    fn claims_for(&self, tasks: RangeInclusive<u32>) {
+        assert_eq!(self.one.pop(), None);
+        let count = tasks.clone().count();
+        tasks.for_each(|task| self.one.push(task));
+        assert_eq!(self.idle.wake(count), count);
     }
 }
 
@@ -209,16 +224,11 @@ fn a_worker_that_owes_a_search_still_owes_it_after_one_more_look() {
     (1..=2).for_each(|_| scene.start_finding(|_, view| view.two_first()));
     scene.start_finding(|look, view| match look {
         3 => {
-            for task in 1..=2 {
-                view.two.push(task);
-                assert!(!view.idle.wake_one().woke());
-            }
+            (1..=2).for_each(|task| view.relies_on_a_search_for(task));
             None
         }
         4 => {
-            assert_eq!(view.one.pop(), None);
-            (3..=4).for_each(|task| view.one.push(task));
-            assert_eq!(view.idle.wake(2), 2);
+            view.claims_for(3..=4);
             (1..=2).for_each(|worker| view.ended[worker].wait());
             view.two.pop()
         }
@@ -247,16 +257,11 @@ fn a_worker_that_ends_its_search_beside_another_leaves_all_that_it_owes() {
     (1..=2).for_each(|_| scene.start_finding(|_, view| view.two_first()));
     scene.start_finding(move |look, view| match look {
         3 => {
-            for task in 1..=3 {
-                view.two.push(task);
-                assert!(!view.idle.wake_one().woke());
-            }
+            (1..=3).for_each(|task| view.relies_on_a_search_for(task));
             None
         }
         4 => {
-            assert_eq!(view.one.pop(), None);
-            (4..=6).for_each(|task| view.one.push(task));
-            assert_eq!(view.idle.wake(3), 3);
+            view.claims_for(4..=6);
             (1..=2).for_each(|worker| view.ended[worker].wait());
             has_found.wait();
             view.two.pop()
@@ -287,9 +292,7 @@ fn a_search_that_ends_at_a_deadline_leaves_no_task_behind() {
                     None
                 }
                 4 => {
-                    assert_eq!(view.one.pop(), None);
-                    (2..=3).for_each(|task| view.one.push(task));
-                    assert_eq!(view.idle.wake(2), 2);
+                    view.claims_for(2..=3);
                     (1..=2).for_each(|worker| view.ended[worker].wait());
                     view.two.pop()
                 }
@@ -315,16 +318,11 @@ fn a_search_that_ends_at_a_deadline_leaves_what_it_owes() {
             look.set(look.get() + 1);
             match look.get() {
                 3 => {
-                    for task in 1..=2 {
-                        view.two.push(task);
-                        assert!(!view.idle.wake_one().woke());
-                    }
+                    (1..=2).for_each(|task| view.relies_on_a_search_for(task));
                     None
                 }
                 4 => {
-                    assert_eq!(view.one.pop(), None);
-                    (3..=4).for_each(|task| view.one.push(task));
-                    assert_eq!(view.idle.wake(2), 2);
+                    view.claims_for(3..=4);
                     (1..=2).for_each(|worker| view.ended[worker].wait());
                     view.two.pop()
                 }
