@@ -1,6 +1,6 @@
 //! The runtimes that are in use today.
 
-use crate::server::{Runtime, Server, WORKERS};
+use crate::server::{sockets, Runtime, Server, WORKERS};
 use async_executor::Executor;
 use async_io::{Async, Timer};
 use futures_lite::future::{or, pending};
@@ -14,25 +14,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Builder;
 
 const UNKNOWN: [f64; 2] = [f64::NAN; 2];
-
-/// The methods that are called alike in both, but are of different traits.
-macro_rules! sockets {
-    () => {
-        async fn accept(&self, listener: &Self::Listener) -> Self::Stream {
-            listener.accept().await.expect("a client is there").0
-        }
-
-        async fn read(stream: &mut Self::Stream) -> Option<u8> {
-            let mut buffer = [0; 64];
-            let count = stream.read(&mut buffer).await.expect("the client is there");
-            buffer[..count].first().copied()
-        }
-
-        async fn write(stream: &mut Self::Stream, answer: u8) {
-            stream.write_all(&[answer]).await.expect("the client is there");
-        }
-    };
-}
 
 /// `settings`: what differs from the default.
 pub fn tokio(settings: impl FnOnce(&mut Builder) -> &mut Builder) -> Server {

@@ -36,6 +36,26 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send;
 }
 
+/// The methods that are called alike in all of them, but are of different traits.
+macro_rules! sockets {
+    () => {
+        async fn accept(&self, listener: &Self::Listener) -> Self::Stream {
+            listener.accept().await.expect("a client is there").0
+        }
+
+        async fn read(stream: &mut Self::Stream) -> Option<u8> {
+            let mut buffer = [0; 64];
+            let count = stream.read(&mut buffer).await.expect("the client is there");
+            buffer[..count].first().copied()
+        }
+
+        async fn write(stream: &mut Self::Stream, answer: u8) {
+            stream.write_all(&[answer]).await.expect("the client is there");
+        }
+    };
+}
+pub(crate) use sockets;
+
 /// What a runtime counts, and others don't report: wakes and sleeps of threads elsewhere than in the event loop.
 pub type Counts = Box<dyn Fn() -> [f64; 2]>;
 

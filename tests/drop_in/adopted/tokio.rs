@@ -1,6 +1,6 @@
 //! tokio's runtime, with four workers.
 
-use crate::server::{Runtime, Server, WORKERS};
+use crate::server::{sockets, Runtime, Server, WORKERS};
 use crate::{goal, load, rows, scenario, Watch, TIME};
 use atomic_parker_benches::rows::{number, row, Goal, Heading};
 use atomic_parker_benches::runner::Scenario;
@@ -119,19 +119,7 @@ macro_rules! runtime {
                     Self::Listener::from_std(listener).expect("tokio registers it")
                 }
 
-                async fn accept(&self, listener: &Self::Listener) -> Self::Stream {
-                    listener.accept().await.expect("a client is there").0
-                }
-
-                async fn read(stream: &mut Self::Stream) -> Option<u8> {
-                    let mut buffer = [0; 64];
-                    let count = stream.read(&mut buffer).await.expect("the client is there");
-                    buffer[..count].first().copied()
-                }
-
-                async fn write(stream: &mut Self::Stream, answer: u8) {
-                    stream.write_all(&[answer]).await.expect("the client is there");
-                }
+                sockets!();
 
                 async fn sleep_until(&self, at: Instant) {
                     $tokio::time::sleep_until(at.into()).await;
