@@ -415,7 +415,18 @@ impl<W: Wait> Idle<W> {
             self.shared.audit.iter().for_each(|audit| audit.report(&Finding::AfterClose));
             return Announced::Closed;
         }
-        self.answer(self.shared.roster.announce(self.announcer()))
+        let request = self.shared.roster.announce(self.announcer());
+        self.have_deliverer_look();
+        self.answer(request)
+    }
+
+    /// The worker that delivers events is awake. So it looks before it polls again, whichever worker was asked for a search. It may
+    /// have to wait for events otherwise, beside a task that waits for a worker which the system has not run yet.
+    fn have_deliverer_look(&self) {
+        let polling = self.shared.roster.polled().and_then(Polled::polling).filter(|polling| polling.delivers);
+        if let Some(polling) = polling {
+            self.shared.places[polling.index].unparker.unpark();
+        }
     }
 
     fn audit_announcement(&self) -> Option<Announcing<'_>> {
@@ -538,6 +549,7 @@ impl<W: Wait> Idle<W> {
             return 0;
         }
         let _announcing = self.audit_announcement();
+        self.have_deliverer_look();
         // At most one wake for each worker: a worker that sleeps again meanwhile could be woken twice.
         // A start that fails leaves a debt for its piece, so the others have their turn.
         (0..work.min(self.shared.places.len()))

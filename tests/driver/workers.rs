@@ -3,7 +3,7 @@
 use crate::events::{self, home, until, Loop, Sources};
 use crate::watchdog::watch;
 use atomic_parker::driver::{Driver, DriverOr};
-use atomic_parker::idle::{Idle, Next, WeakIdle, Worker};
+use atomic_parker::idle::{Announced, Idle, Next, WeakIdle, Worker};
 use atomic_parker::wait::{Condvar, Wait};
 use atomic_parker::{Parker, Spin};
 use std::collections::VecDeque;
@@ -113,6 +113,43 @@ fn an_announcement_from_elsewhere_leaves_the_polling_worker_asleep() {
         assert_eq!(two.sources.interrupts.load(SeqCst), 0);
         two.close();
     }
+}
+
+#[test]
+fn an_event_does_not_wait_for_the_look_of_another_worker() {
+    let (driver, sources) = events::new();
+    let (idle, mut workers) = Idle::with_driver(2, &driver);
+    watch(idle.clone());
+    let (queue, (sender, done)) = (Queue::new(), mpsc::channel());
+    let polls = serve(workers.remove(1), &queue, &sender);
+    until(|| driver.is_polled());
+    let stuck = Arc::new(Barrier::new(2));
+    let looks = {
+        let (worker, queue, stuck) = (workers.remove(0), queue.clone(), stuck.clone());
+        let mut look = 0;
+        let find = move || {
+            look += 1;
+            if look == 3 {
+                stuck.wait();
+                stuck.wait();
+            }
+            queue.pop()
+        };
+        thread::spawn(move || assert_eq!(worker.next(find), None))
+    };
+    until(|| idle.metrics().park_count == 2);
+    assert!(idle.wake_one().woke());
+    stuck.wait();
+    let (task, weak) = (queue.clone(), idle.downgrade());
+    let socket = sources.socket(move || {
+        task.push(());
+        assert_eq!(weak.upgrade().unwrap().wake_one(), Announced::Searching);
+    });
+    socket.send(&[0]).unwrap();
+    assert_eq!(done.recv().unwrap().0, 1);
+    stuck.wait();
+    idle.close();
+    home([polls, looks]);
 }
 
 #[test]
