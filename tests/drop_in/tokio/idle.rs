@@ -47,11 +47,6 @@ impl Idle {
         self.set.wake_one();
     }
 
-    /// A task was made visible to this worker only.
-    pub(super) fn announce_to(&self, worker: usize) {
-        self.set.wake_worker(worker);
-    }
-
     pub(super) fn close(&self) {
         self.set.close();
     }

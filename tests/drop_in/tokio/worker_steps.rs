@@ -12,12 +12,8 @@ pub(in crate::runtime::scheduler::multi_thread) fn announce_events() {
             Some(core) if core.park.is_none() => core.tasks(),
             _ => return,
         };
-        let handle = &context.worker.handle;
-        if tasks > 0 {
-            // The first one may be in the slot that no other worker looks at.
-            handle.shared.idle.announce_to(context.worker.index);
-            handle.announce(tasks - 1);
-        }
+        // This worker looks before it polls again, also into the slot that no other worker looks at.
+        context.worker.handle.announce(tasks);
     });
 }
 
