@@ -23,16 +23,19 @@
 //! - The counts of `std::sync::Arc`: they are assumed to be correct, and order nothing here.
 //! - Spinning: a parker of a model sleeps at once, so that no execution depends on earlier ones.
 
+#[macro_use]
+#[path = "models/explore.rs"]
+mod explore;
 #[path = "models/slow.rs"]
 mod slow;
 
 use atomic_parker::model::{advance_clock, now};
 use atomic_parker::wait::{Condvar, Futex, Key, ParkingLot, Sleeper, Wait};
 use atomic_parker::{block_on, AtomicParker, ParkState, Parker, Unparker};
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use explore::explore;
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 use slow::Slow;
-use std::io::Write;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 use std::task::Waker;
@@ -168,37 +171,6 @@ impl<W: Wait> Wait for OfAnother<W> {
     }
 }
 
-/// Runs a model over all interleavings, or over all with at most `preemptions`.
-fn explore(name: &str, preemptions: Option<usize>, model: fn()) {
-    let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let counter = interleavings.clone();
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(preemptions);
-    let bound = builder.preemption_bound.map_or("complete".into(), |bound| format!("preemptions<={bound}"));
-    builder.check(move || {
-        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        model();
-    });
-    // The test harness would capture a `println!`.
-    let line =
-        format!("model {name}: {} interleavings ({bound})\n", interleavings.load(std::sync::atomic::Ordering::Relaxed));
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-}
-
-macro_rules! check {
-    ($($model:ident on $($slow:ident $(<= $preemptions:literal)?),+;)+) => {$(
-        #[allow(non_snake_case)]
-        mod $model {$(
-            #[test]
-            fn $slow() {
-                let preemptions = None $(.or(Some($preemptions)))?;
-                let name = concat!(stringify!($model), "::", stringify!($slow));
-                super::explore(name, preemptions, super::$model::<super::$slow>);
-            }
-        )+}
-    )+};
-}
-
 check! {
     one_unpark on Condvar, Futex, ParkingLot, Spurious, Sticky;
     one_wake_by_waker on Condvar, Futex, ParkingLot;
@@ -251,17 +223,35 @@ impl Fact {
     }
 }
 
+/// A thread that sets the fact, and then a new token.
+fn publish(fact: &Fact, unpark: impl FnOnce() -> bool + 'static) -> thread::JoinHandle<()> {
+    let fact = fact.clone();
+    thread::spawn(move || {
+        fact.set(1);
+        assert!(unpark());
+    })
+}
+
+/// Two threads on one parker.
+fn two_threads<W: Slow>(
+    parker: &Arc<AtomicParker<W>>,
+    park: impl Fn(&AtomicParker<W>) + Clone + 'static,
+) -> [thread::JoinHandle<()>; 2] {
+    [(); 2].map(|()| {
+        let (parker, park) = (parker.clone(), park.clone());
+        thread::spawn(move || park(&parker))
+    })
+}
+
+fn join<const THREADS: usize>(threads: [thread::JoinHandle<()>; THREADS]) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
 /// The `unpark` happens before the park that takes its token returns.
 fn one_unpark<W: Slow>() {
     let (parker, unparker) = pair::<W>();
     let fact = Fact::new();
-    let other = {
-        let fact = fact.clone();
-        thread::spawn(move || {
-            fact.set(1);
-            assert!(unparker.unpark());
-        })
-    };
+    let other = publish(&fact, move || unparker.unpark());
     parker.park();
     assert_eq!(fact.get(), 1);
     other.join().unwrap();
@@ -273,13 +263,10 @@ fn one_wake_by_waker<W: Slow>() {
     let (parker, unparker) = pair::<W>();
     let fact = Fact::new();
     let waker = Waker::from(unparker);
-    let other = {
-        let fact = fact.clone();
-        thread::spawn(move || {
-            fact.set(1);
-            waker.wake();
-        })
-    };
+    let other = publish(&fact, move || {
+        waker.wake();
+        true
+    });
     parker.park();
     assert_eq!(fact.get(), 1);
     other.join().unwrap();
@@ -377,18 +364,16 @@ fn token_against_sleep<W: Slow>() {
 fn two_sleepers<W: Slow>() {
     let parker = shared::<W>();
     let fact = Fact::new();
-    let sleepers = [(); 2].map(|()| {
-        let (parker, fact) = (parker.clone(), fact.clone());
-        thread::spawn(move || {
-            parker.park();
-            assert_eq!(fact.get(), 1);
-            // Finds the token set only if a token was taken twice.
-            assert!(parker.unpark());
-        })
+    let seen = fact.clone();
+    let sleepers = two_threads(&parker, move |parker| {
+        parker.park();
+        assert_eq!(seen.get(), 1);
+        // Finds the token set only if a token was taken twice.
+        assert!(parker.unpark());
     });
     fact.set(1);
     assert!(parker.unpark());
-    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    join(sleepers);
     assert!(parker.try_park());
     assert_eq!(parker.state(), ParkState::Empty);
 }
@@ -396,15 +381,12 @@ fn two_sleepers<W: Slow>() {
 /// Two tokens, the second as soon as the first is taken, release two sleepers, and the state ends as EMPTY.
 fn two_tokens_for_two_sleepers<W: Slow>() {
     let parker = shared::<W>();
-    let sleepers = [(); 2].map(|()| {
-        let parker = parker.clone();
-        thread::spawn(move || parker.park())
-    });
+    let sleepers = two_threads(&parker, AtomicParker::park);
     assert!(parker.unpark());
     while !parker.unpark() {
         thread::yield_now();
     }
-    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    join(sleepers);
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
@@ -419,37 +401,28 @@ fn thief<W: Slow>() {
             assert_eq!(fact.get(), 1);
         })
     };
-    let unparker = {
-        let (parker, fact) = (parker.clone(), fact.clone());
-        thread::spawn(move || {
-            fact.set(1);
-            assert!(parker.unpark());
-        })
-    };
+    let unparks = parker.clone();
+    let unparker = publish(&fact, move || unparks.unpark());
     if parker.try_park() {
         assert_eq!(fact.get(), 1);
         assert!(parker.unpark());
     }
-    sleeper.join().unwrap();
-    unparker.join().unwrap();
+    join([sleeper, unparker]);
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
 /// A thief takes a token and sets it again: no sleeper is lost.
 fn thief_among_two_sleepers<W: Slow>() {
     let parker = shared::<W>();
-    let sleepers = [(); 2].map(|()| {
-        let parker = parker.clone();
-        thread::spawn(move || {
-            parker.park();
-            assert!(parker.unpark());
-        })
+    let sleepers = two_threads(&parker, |parker| {
+        parker.park();
+        assert!(parker.unpark());
     });
     assert!(parker.unpark());
     if parker.try_park() {
         assert!(parker.unpark());
     }
-    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    join(sleepers);
     assert!(parker.try_park());
     assert_eq!(parker.state(), ParkState::Empty);
 }
@@ -467,18 +440,12 @@ fn no_early_timeout<W: Slow>() {
 fn timeout_against_unpark<W: Slow>() {
     let parker = shared::<W>();
     let fact = Fact::new();
-    let unparker = {
-        let (parker, fact) = (parker.clone(), fact.clone());
-        thread::spawn(move || {
-            fact.set(1);
-            assert!(parker.unpark());
-        })
-    };
+    let unparks = parker.clone();
+    let unparker = publish(&fact, move || unparks.unpark());
     let clock = thread::spawn(pass_deadlines);
     let took = parker.park_timeout(SECOND);
     assert!(!took || fact.get() == 1);
-    unparker.join().unwrap();
-    clock.join().unwrap();
+    join([unparker, clock]);
     assert_ne!(parker.try_park(), took);
     assert_eq!(parker.state(), ParkState::Empty);
 }
@@ -500,8 +467,7 @@ fn one_sleeper_leaves<W: Slow>() {
     };
     let clock = thread::spawn(pass_deadlines);
     assert!(parker.unpark());
-    leaves.join().unwrap();
-    stays.join().unwrap();
+    join([leaves, stays]);
     clock.join().unwrap();
     assert_eq!(parker.state(), ParkState::Empty);
 }
@@ -509,12 +475,9 @@ fn one_sleeper_leaves<W: Slow>() {
 /// The last sleeper that leaves clears PARKED, so that a later unpark calls no wake.
 fn both_time_out<W: Slow>() {
     let parker = shared::<W>();
-    let sleepers = [(); 2].map(|()| {
-        let parker = parker.clone();
-        thread::spawn(move || assert!(!parker.park_timeout(SECOND)))
-    });
+    let sleepers = two_threads(&parker, |parker| assert!(!parker.park_timeout(SECOND)));
     pass_deadlines();
-    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    join(sleepers);
     assert_eq!(parker.state(), ParkState::Empty);
 }
 
@@ -550,13 +513,7 @@ fn owner_dropped<W: Slow>() {
     let parker = Parker::with_wait(Mortal { wait: W::default(), dead: dead.clone() });
     let unparker = parker.unparker();
     let fact = Fact::new();
-    let other = {
-        let fact = fact.clone();
-        thread::spawn(move || {
-            fact.set(1);
-            assert!(unparker.unpark());
-        })
-    };
+    let other = publish(&fact, move || unparker.unpark());
     parker.park();
     drop(parker);
     assert_eq!(fact.get(), 1);
@@ -568,13 +525,7 @@ fn owner_dropped<W: Slow>() {
 fn panicking_wait<W: Slow>() {
     let (parker, unparker) = pair::<PanicOnce<W>>();
     let fact = Fact::new();
-    let other = {
-        let fact = fact.clone();
-        thread::spawn(move || {
-            fact.set(1);
-            assert!(unparker.unpark());
-        })
-    };
+    let other = publish(&fact, move || unparker.unpark());
     if catch_unwind(AssertUnwindSafe(|| parker.park())).is_err() {
         assert_ne!(parker.state(), ParkState::Parked);
         parker.park();
@@ -588,13 +539,8 @@ fn panicking_wait<W: Slow>() {
 fn panicking_wake<W: Slow>() {
     let parker = shared::<PanicInWake<W>>();
     let fact = Fact::new();
-    let other = {
-        let (parker, fact) = (parker.clone(), fact.clone());
-        thread::spawn(move || {
-            fact.set(1);
-            assert!(parker.unpark());
-        })
-    };
+    let unparks = parker.clone();
+    let other = publish(&fact, move || unparks.unpark());
     if catch_unwind(AssertUnwindSafe(|| parker.park())).is_err() {
         assert!(parker.try_park());
     }
@@ -606,16 +552,13 @@ fn panicking_wake<W: Slow>() {
 /// A sleeper with a slow path that panics passes on the wake that it may have received.
 fn panicking_wait_of_one_sleeper<W: Slow>() {
     let parker = shared::<PanicOnce<W>>();
-    let panicked = Arc::new(AtomicBool::new(false));
-    let sleepers = [(); 2].map(|()| {
-        let (parker, panicked) = (parker.clone(), panicked.clone());
-        thread::spawn(move || match catch_unwind(AssertUnwindSafe(|| parker.park())) {
-            Ok(()) => assert!(parker.unpark()),
-            Err(_) => panicked.store(true, Relaxed),
-        })
+    let sleepers = two_threads(&parker, |parker| {
+        if catch_unwind(AssertUnwindSafe(|| parker.park())).is_ok() {
+            assert!(parker.unpark());
+        }
     });
     assert!(parker.unpark());
-    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+    join(sleepers);
     assert!(parker.try_park());
     assert_eq!(parker.state(), ParkState::Empty);
 }
@@ -631,8 +574,7 @@ fn two_parkers_share<W: Slow>() {
     });
     let waker = thread::spawn(move || assert!(to_first.unpark()));
     second.park();
-    sleeper.join().unwrap();
-    waker.join().unwrap();
+    join([sleeper, waker]);
     assert_eq!(second.state(), ParkState::Empty);
 }
 
@@ -650,8 +592,7 @@ fn a_parker_shares_its_own<W: Slow>() {
     };
     let waker = thread::spawn(move || assert!(first.unpark()));
     second.park();
-    sleeper.join().unwrap();
-    waker.join().unwrap();
+    join([sleeper, waker]);
     assert_eq!(second.state(), ParkState::Empty);
 }
 

@@ -8,6 +8,9 @@
 //! A thread that sleeps while nobody will take its event is a deadlock here. The events are Relaxed flags, so that only the
 //! driver and the source of the events order them. `tests/weaken.sh` shows that the models can fail.
 
+#[macro_use]
+#[path = "models/explore.rs"]
+mod explore;
 #[path = "models/slow.rs"]
 mod slow;
 
@@ -20,49 +23,17 @@ use atomic_parker::{AtomicParker, Parker, Spin, Unparker};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread::{self, JoinHandle};
 use slow::Slow;
-use std::io::Write;
 use std::mem::forget;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Runs a model over all interleavings with at most `preemptions`.
-fn explore(name: &str, preemptions: usize, model: fn()) {
+fn explore(name: &str, preemptions: Option<usize>, model: fn()) {
     // Workers share a row of places, or not.
     for places in if name.starts_with("worker") { 1..=2 } else { 2..=2 } {
         set_places_in_row(places);
-        explore_in(name, preemptions, model);
+        explore::explore(name, preemptions, model);
     }
-}
-
-fn explore_in(name: &str, preemptions: usize, model: fn()) {
-    let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let counter = interleavings.clone();
-    let mut builder = loom::model::Builder::new();
-    // `LOOM_MAX_PREEMPTIONS` can only lower it.
-    let bound = builder.preemption_bound.map_or(preemptions, |bound| bound.min(preemptions));
-    builder.preemption_bound = Some(bound);
-    builder.check(move || {
-        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        model();
-    });
-    let count = interleavings.load(std::sync::atomic::Ordering::Relaxed);
-    // The test harness would capture a `println!`.
-    let line = format!("model {name}: {count} interleavings (preemptions<={bound})\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-}
-
-macro_rules! check {
-    ($($model:ident on $($slow:ident <= $preemptions:literal),+;)+) => {$(
-        #[allow(non_snake_case)]
-        mod $model {$(
-            #[test]
-            fn $slow() {
-                let name = concat!(stringify!($model), "::", stringify!($slow));
-                super::explore(name, $preemptions, super::$model::<super::$slow>);
-            }
-        )+}
-    )+};
 }
 
 check! {

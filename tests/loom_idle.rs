@@ -9,6 +9,9 @@
 //! deadlock here. The queues are Relaxed, so that only the set can make work visible. `tests/weaken.sh` shows that the
 //! models can fail. `tests/loom.rs` lists the limits of loom.
 
+#[macro_use]
+#[path = "models/explore.rs"]
+mod explore;
 #[path = "models/slow.rs"]
 mod slow;
 
@@ -20,44 +23,17 @@ use atomic_parker::{Parker, Spin};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread::{self, JoinHandle};
 use slow::Slow;
-use std::io::Write;
 use std::mem::forget; // The drop of a worker takes a lock, which only adds interleavings.
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Runs a model over all interleavings with at most `preemptions`.
-fn explore(name: &str, preemptions: usize, model: fn()) {
+/// Runs a model with one row of places for all workers, and with one for each.
+fn explore(name: &str, preemptions: Option<usize>, model: fn()) {
     for places in [1, 3] {
-        let interleavings = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let counter = interleavings.clone();
-        let mut builder = loom::model::Builder::new();
-        // `LOOM_MAX_PREEMPTIONS` can only lower it.
-        let bound = builder.preemption_bound.map_or(preemptions, |bound| bound.min(preemptions));
-        builder.preemption_bound = Some(bound);
         set_places_in_row(places);
-        builder.check(move || {
-            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            model();
-        });
-        let count = interleavings.load(std::sync::atomic::Ordering::Relaxed);
-        // The test harness would capture a `println!`.
-        let line = format!("model {name}, rows of {places}: {count} interleavings (preemptions<={bound})\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        explore::explore(&format!("{name}, rows of {places}"), preemptions, model);
     }
-}
-
-macro_rules! check {
-    ($($model:ident on $($slow:ident <= $preemptions:literal),+;)+) => {$(
-        #[allow(non_snake_case)]
-        mod $model {$(
-            #[test]
-            fn $slow() {
-                let name = concat!(stringify!($model), "::", stringify!($slow));
-                super::explore(name, $preemptions, super::$model::<super::$slow>);
-            }
-        )+}
-    )+};
 }
 
 check! {
@@ -171,13 +147,15 @@ fn one_or_none<W: Slow>(workers: Vec<Worker<W>>, queue: &Queue, left: &Left) -> 
     workers.into_iter().map(start).collect()
 }
 
+fn announce<W: Slow>(idle: &Idle<W>, queue: &Queue, task: usize) -> Announced {
+    queue.push(task);
+    idle.wake_one()
+}
+
 /// A thread that announces a task; returns what `wake_one` returns.
 fn caller<W: Slow>(idle: &Idle<W>, queue: &Queue, task: usize) -> JoinHandle<bool> {
     let (idle, queue) = (idle.clone(), queue.clone());
-    thread::spawn(move || {
-        queue.push(task);
-        idle.wake_one().woke()
-    })
+    thread::spawn(move || announce(&idle, &queue, task).woke())
 }
 
 /// After the last worker, no worker and no search is counted.
@@ -190,8 +168,7 @@ fn one_task<W: Slow>() {
     let (idle, workers) = set::<W>(1);
     let queue = Queue::new(1);
     let threads = one_each(workers, &queue);
-    queue.push(0);
-    idle.wake_one();
+    announce(&idle, &queue, 0);
     join(&idle, threads);
 }
 
@@ -199,10 +176,7 @@ fn two_tasks_each_announced<W: Slow>() {
     let (idle, workers) = set::<W>(2);
     let queue = Queue::new(2);
     let threads = one_each(workers, &queue);
-    for task in 0..2 {
-        queue.push(task);
-        idle.wake_one();
-    }
+    (0..2).for_each(|task| _ = announce(&idle, &queue, task));
     join(&idle, threads);
 }
 
@@ -226,10 +200,7 @@ fn two_tasks_of_workers_in_steps<W: Slow>() {
         })
     };
     let threads = workers.into_iter().map(start).collect();
-    for task in 0..2 {
-        queue.push(task);
-        idle.wake_one();
-    }
+    (0..2).for_each(|task| _ = announce(&idle, &queue, task));
     join(&idle, threads);
 }
 
@@ -243,8 +214,7 @@ fn steps_dropped_after_a_look<W: Slow>() {
         assert!(steps.about_to_sleep());
         drop(steps);
     });
-    queue.push(0);
-    idle.wake_one();
+    announce(&idle, &queue, 0);
     first.join().unwrap();
     join(&idle, second);
 }
@@ -263,8 +233,7 @@ fn two_tasks_of_two_callers<W: Slow>() {
     let queue = Queue::new(2);
     let threads = one_each(workers, &queue);
     let caller = caller(&idle, &queue, 1);
-    queue.push(0);
-    idle.wake_one();
+    announce(&idle, &queue, 0);
     caller.join().unwrap();
     join(&idle, threads);
 }
@@ -336,10 +305,7 @@ fn announced_for_nothing<W: Slow>() {
     let threads = one_each(workers, &queue);
     thread::yield_now(); // so that both sleep, without a preemption
     idle.wake_one();
-    for task in 0..2 {
-        queue.push(task);
-        idle.wake_one();
-    }
+    (0..2).for_each(|task| _ = announce(&idle, &queue, task));
     join(&idle, threads);
 }
 
@@ -350,8 +316,7 @@ fn claimed_while_searching<W: Slow>() {
     let threads = one_each(workers, &queue);
     thread::yield_now(); // so that it sleeps, without a preemption
     idle.wake_one();
-    queue.push(0);
-    idle.wake_one();
+    announce(&idle, &queue, 0);
     idle.wake_worker(0);
     join(&idle, threads);
 }
@@ -423,10 +388,7 @@ fn three_tasks<W: Slow>() {
     let queue = Queue::new(3);
     let threads = one_each(workers, &queue);
     thread::yield_now(); // so that all of them sleep, without a preemption
-    for task in 0..3 {
-        queue.push(task);
-        idle.wake_one();
-    }
+    (0..3).for_each(|task| _ = announce(&idle, &queue, task));
     join(&idle, threads);
 }
 
@@ -435,10 +397,7 @@ fn thief<W: Slow>() {
     let (idle, workers) = set::<W>(2);
     let (queue, left) = (Queue::new(2), Left::new(2));
     let threads = one_or_none(workers, &queue, &left);
-    for task in 0..2 {
-        queue.push(task);
-        idle.wake_one();
-    }
+    (0..2).for_each(|task| _ = announce(&idle, &queue, task));
     if queue.pop().is_some() {
         left.taken(&idle);
     }
@@ -462,8 +421,7 @@ fn pinned_and_shared<W: Slow>() {
         taken.taken(worker.idle());
         forget(worker);
     }));
-    shared.push(0);
-    idle.wake_one();
+    announce(&idle, &shared, 0);
     pinned.push(0);
     idle.wake_worker(0);
     join(&idle, threads);
@@ -587,8 +545,7 @@ fn announced_beside_looks_that_announce<W: Slow>() {
         worker.next(find).expect("the set is not closed");
         forget(worker);
     });
-    queue.push(0);
-    idle.wake_one();
+    announce(&idle, &queue, 0);
     join(&idle, vec![thread]);
 }
 
@@ -605,8 +562,7 @@ fn deadline_against_wake<W: Slow>() {
         }
         forget(worker);
     }));
-    queue.push(0);
-    idle.wake_one();
+    announce(&idle, &queue, 0);
     advance_clock();
     join(&idle, threads);
 }
@@ -664,8 +620,7 @@ fn panic_in_look<W: Slow>(fatal: usize) {
             left.taken(worker.idle());
         }
     }));
-    queue.push(0);
-    idle.wake_one();
+    announce(&idle, &queue, 0);
     join(&idle, threads);
 }
 
@@ -694,10 +649,7 @@ fn dropped_worker_and_enter<W: Slow>() {
         let worker = idle.enter().expect("a place is vacant");
         worker.next(|| looks.pop()).expect("the set is not closed");
     });
-    for task in 0..2 {
-        queue.push(task);
-        idle.wake_one();
-    }
+    (0..2).for_each(|task| _ = announce(&idle, &queue, task));
     thread.join().unwrap();
     assert_eq!(idle.asleep(), 0);
 }
@@ -734,8 +686,7 @@ fn join_after_close<W: Slow>() {
         second.idle().wake_worker(0);
         forget(second);
     });
-    queue.push(0);
-    idle.wake_one();
+    announce(&idle, &queue, 0);
     idle.close();
     join(&idle, vec![waiter, setter]);
 }
@@ -789,8 +740,7 @@ impl<W: Slow> Growing<W> {
     }
 
     fn announce(&self, task: usize) -> Announced {
-        self.queue.push(task);
-        self.idle.wake_one()
+        announce(&self.idle, &self.queue, task)
     }
 
     fn join(&self) {
