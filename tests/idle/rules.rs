@@ -10,25 +10,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
-fn handles_are_send_and_sync_as_documented() {
-    fn send<T: Send>() {}
-    fn sync<T: Sync>() {}
-    fn clone<T: Clone>() {}
-    send::<Idle>();
-    sync::<Idle>();
-    clone::<Idle>();
-    send::<Worker>();
-    trait NotSync<A> {
-        fn holds() {}
-    }
-    impl<T: ?Sized> NotSync<()> for T {}
-    struct IsSync;
-    impl<T: ?Sized + Sync> NotSync<IsSync> for T {}
-    // Ambiguous, and so an error, if a worker is `Sync`.
-    <Worker as NotSync<_>>::holds();
-}
-
-#[test]
 fn work_that_is_there_needs_no_wake() {
     let (idle, workers) = Idle::new(1);
     assert_eq!(workers[0].next(|| Some(1)), Some(1));

@@ -16,7 +16,6 @@ mod stress;
 mod suite;
 mod support;
 mod types;
-mod user_lines;
 mod users_wait;
 mod wakers;
 

@@ -1,13 +1,16 @@
 //! Sizes, auto traits, `const` and `Debug`: properties that a change could break while all other tests pass.
 
-use crate::support::{home, until};
+use crate::support::{home, until, Sticky};
 use atomic_parker::driver::{Driver, DriverOr, EventLoop};
+use atomic_parker::idle::{Idle, Worker};
 use atomic_parker::wait::{self, Key, Sleeper, Wait};
 use atomic_parker::{AtomicParker, ParkState, Parker, Spin, TimedOut, Unparker};
 use std::cell::Cell;
 use std::mem::size_of;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 /// Whether a type has a trait: an inherent constant takes precedence over the one of the trait `Lacks`.
 macro_rules! has {
@@ -42,10 +45,8 @@ struct Movable(#[allow(dead_code)] Cell<()>);
 #[test]
 fn auto_traits() {
     let all = [true; 4];
-    assert_eq!(auto_traits!(AtomicParker), all);
-    assert_eq!(auto_traits!(Parker), [true, false, true, true], "only the owner parks");
-    assert_eq!(auto_traits!(Unparker), all);
-    assert_eq!(auto_traits!(wait::Condvar), all);
+    assert_eq!(auto_traits!(Idle), all);
+    assert_eq!(auto_traits!(Worker), [true, false, true, true], "one thread looks for work");
     assert_eq!(auto_traits!(ParkState), all);
     assert_eq!(auto_traits!(Spin), all);
     assert_eq!(auto_traits!(TimedOut), all);
@@ -57,25 +58,25 @@ fn auto_traits() {
     assert!(has!(Driver<Movable>: Clone) && has!(dyn EventLoop: EventLoop), "object safe");
     assert!(!has!(Sleeper<'static>: Sync), "belongs to one sleeping thread");
     assert!(has!(dyn Wait: Wait), "object safe");
-    assert!(has!(Unparker: Clone) && !has!(Parker: Clone) && !has!(AtomicParker: Clone));
+    assert!(has!(Idle: Clone) && has!(Unparker: Clone) && !has!(Parker: Clone) && !has!(AtomicParker: Clone));
 }
 
-#[cfg(all(feature = "futex", target_os = "linux"))]
-#[test]
-fn auto_traits_with_futex() {
-    assert_eq!(auto_traits!(wait::Futex), [true; 4]);
-    assert_eq!(auto_traits!(AtomicParker<wait::Futex>), [true; 4]);
-    assert_eq!(auto_traits!(Parker<wait::Futex>), [true, false, true, true]);
-    assert_eq!(auto_traits!(Unparker<wait::Futex>), [true; 4]);
+macro_rules! auto_traits_on {
+    ($wait:ty) => {
+        assert_eq!(auto_traits!($wait), [true; 4]);
+        assert_eq!(auto_traits!(AtomicParker<$wait>), [true; 4]);
+        assert_eq!(auto_traits!(Parker<$wait>), [true, false, true, true], "only the owner parks");
+        assert_eq!(auto_traits!(Unparker<$wait>), [true; 4]);
+    };
 }
 
-#[cfg(feature = "parking_lot")]
 #[test]
-fn auto_traits_with_parking_lot() {
-    assert_eq!(auto_traits!(wait::ParkingLot), [true; 4]);
-    assert_eq!(auto_traits!(AtomicParker<wait::ParkingLot>), [true; 4]);
-    assert_eq!(auto_traits!(Parker<wait::ParkingLot>), [true, false, true, true]);
-    assert_eq!(auto_traits!(Unparker<wait::ParkingLot>), [true; 4]);
+fn auto_traits_on_each_slow_path() {
+    auto_traits_on!(wait::Condvar);
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    auto_traits_on!(wait::Futex);
+    #[cfg(feature = "parking_lot")]
+    auto_traits_on!(wait::ParkingLot);
 }
 
 /// The handles share the slow path among threads, so they require its `Send` and `Sync`.
@@ -115,16 +116,10 @@ macro_rules! in_a_static {
             let sleeper = thread::spawn(|| PARKER.park());
             until(|| PARKER.state() == ParkState::Parked);
             let waker = PARKER.waker();
-            let clone = waker.clone();
-            assert!(waker.will_wake(&clone) && clone.will_wake(&waker));
-            waker.wake();
+            waker.wake_by_ref();
             home(sleeper);
-
-            clone.wake_by_ref();
-            clone.wake();
-            assert!(!PARKER.unpark(), "two wakes before a park make one token");
-            PARKER.park();
-            assert!(!PARKER.try_park());
+            waker.wake();
+            assert!(PARKER.try_park());
         }
     };
 }
@@ -140,17 +135,61 @@ in_a_static!(
     in_a_static_of_one_byte: AtomicParker<wait::ParkingLot> = AtomicParker::with_wait(wait::ParkingLot)
 );
 
+/// Code of users that must compile without type annotations.
 #[test]
-fn in_a_field_and_borrowed() {
-    struct Worker {
-        parker: AtomicParker,
+fn made_in_every_way() {
+    #[derive(Default, Debug)]
+    struct Place {
+        parker: Parker,
+        shared: AtomicParker,
+        name: String,
     }
-    let worker = Worker { parker: AtomicParker::new() };
-    thread::scope(|scope| {
-        scope.spawn(|| worker.parker.park());
-        worker.parker.unpark();
-    });
-    assert_eq!(worker.parker.state(), ParkState::Empty);
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Handle {
+        unparker: Unparker,
+    }
+    let parker = Parker::default();
+    let unparker = parker.unparker();
+    assert_ne!(unparker, Parker::new().unparker());
+    let place = Place { name: "a place".into(), ..Default::default() };
+    let handle = Handle { unparker: place.parker.unparker() };
+    assert_eq!(handle, handle.clone());
+    let boxed: Box<Parker> = Default::default();
+    assert!(boxed.unpark() && place.shared.unpark(), "{}: {place:?}", place.name);
+}
+
+/// Code that is generic over the slow path needs no more than `Wait`.
+#[test]
+fn generics_and_trait_objects() {
+    struct Runtime<W: Wait> {
+        parker: Parker<W>,
+        unparkers: Vec<Unparker<W>>,
+    }
+
+    impl<W: Wait> Runtime<W> {
+        fn new(wait: W) -> Self {
+            let parker = Parker::with_wait(wait).with_spin(Spin::off());
+            let unparkers = vec![parker.unparker(); 2];
+            Self { parker, unparkers }
+        }
+
+        fn turn(&self) {
+            self.unparkers[0].unpark();
+            self.parker.park();
+        }
+    }
+
+    fn park_all<'a, W: Wait + 'a>(parkers: impl IntoIterator<Item = &'a AtomicParker<W>>) {
+        parkers.into_iter().for_each(|parker| parker.park());
+    }
+
+    Runtime::new(wait::Condvar::default()).turn();
+    let any: Arc<dyn Wait + Send + Sync> = Arc::new(Sticky::default());
+    Runtime::new(any.clone()).turn();
+    assert!(!Parker::with_wait(any).park_timeout(Duration::from_millis(1)));
+    let parkers: [AtomicParker; 2] = Default::default();
+    assert!(parkers.iter().all(|parker| parker.unpark()));
+    park_all(&parkers);
 }
 
 #[test]
