@@ -1,6 +1,7 @@
 //! The guarantees of the `block_on` functions. On std only: the models have their own clock and threads.
 #![cfg(not(any(loom, shuttle)))]
 
+#[path = "../allocations/mod.rs"]
 mod allocations;
 #[path = "../watchdog/mod.rs"]
 mod watchdog;
@@ -37,23 +38,33 @@ impl Future for Yields {
     }
 }
 
-/// Another thread makes it ready and wakes it after `SHORT`.
-fn from_another_thread() -> impl Future<Output = i32> {
-    watch("in `block_on`");
-    let mut receiver = None;
+/// The value that a sender sends before it wakes. `start` gets both in the first poll.
+fn sent<T>(start: impl FnOnce(Waker, mpsc::Sender<T>)) -> impl Future<Output = T> {
+    let (mut start, mut receiver) = (Some(start), None);
     poll_fn(move |cx| {
         let receiver = receiver.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::channel();
-            let waker = cx.waker().clone();
-            thread::spawn(move || {
-                thread::sleep(SHORT);
-                sender.send(7).unwrap();
-                waker.wake();
-            });
+            start.take().unwrap()(cx.waker().clone(), sender);
             receiver
         });
         receiver.try_recv().map_or(Poll::Pending, Poll::Ready)
     })
+}
+
+/// Another thread sends, and wakes, after this time.
+fn sent_after(time: Duration) -> impl Future<Output = i32> {
+    watch("in `block_on`");
+    sent(move |waker, sender| {
+        thread::spawn(move || {
+            thread::sleep(time);
+            sender.send(7).unwrap();
+            waker.wake();
+        });
+    })
+}
+
+fn from_another_thread() -> impl Future<Output = i32> {
+    sent_after(SHORT)
 }
 
 /// Counts the polls of a future.
@@ -188,28 +199,10 @@ fn a_call_within_a_poll_takes_no_wake_of_the_outer_call() {
 /// Each depth sleeps before and after its nested call, until another thread wakes it.
 fn nested(depth: usize) -> usize {
     block_on(async {
-        wakes_soon().await;
+        sent_after(Duration::ZERO).await;
         let inner = if depth == 0 { 0 } else { nested(depth - 1) };
-        wakes_soon().await;
+        sent_after(Duration::ZERO).await;
         inner + 1
-    })
-}
-
-/// As [`from_another_thread`], without the sleep.
-fn wakes_soon() -> impl Future<Output = ()> {
-    watch("in `block_on`");
-    let mut receiver = None;
-    poll_fn(move |cx| {
-        let receiver = receiver.get_or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel();
-            let waker = cx.waker().clone();
-            thread::spawn(move || {
-                sender.send(()).unwrap();
-                waker.wake();
-            });
-            receiver
-        });
-        receiver.try_recv().map_or(Poll::Pending, Poll::Ready)
     })
 }
 
@@ -298,17 +291,9 @@ impl Helper {
         Helper(requests)
     }
 
-    /// The helper makes it ready and wakes it after `SHORT`.
+    /// The helper sends, and wakes, after `SHORT`.
     fn answer(&self) -> impl Future<Output = i32> + '_ {
-        let mut receiver = None;
-        poll_fn(move |cx| {
-            let receiver = receiver.get_or_insert_with(|| {
-                let (sender, receiver) = mpsc::channel();
-                self.0.send((cx.waker().clone(), sender)).unwrap();
-                receiver
-            });
-            receiver.try_recv().map_or(Poll::Pending, Poll::Ready)
-        })
+        sent(|waker, sender| self.0.send((waker, sender)).unwrap())
     }
 }
 

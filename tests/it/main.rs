@@ -2,6 +2,8 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod alloc;
+#[path = "../allocations/mod.rs"]
+mod allocations;
 mod document;
 #[cfg(target_os = "linux")]
 mod fork;
