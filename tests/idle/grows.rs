@@ -14,16 +14,34 @@ type Task = Box<dyn FnOnce() + Send>;
 /// Each worker runs tasks until `next` returns `None`. A task that panics ends its thread.
 fn pool(most: usize, queue: &Arc<Queue<Task>>) -> Builder {
     let queue = queue.clone();
-    Idle::builder(most).start(move |worker| {
-        let queue = queue.clone();
-        thread::Builder::new().spawn(move || run(&worker, &queue)).map(drop)
-    })
+    Idle::builder(most).start(move |worker| spawn(worker, &queue))
 }
 
-fn run(worker: &Worker, queue: &Queue<Task>) {
-    while let Some(task) = worker.next(|| queue.pop()) {
-        task();
-    }
+fn spawn(worker: Worker, queue: &Arc<Queue<Task>>) -> io::Result<()> {
+    let queue = queue.clone();
+    let run = move || {
+        while let Some(task) = worker.next(|| queue.pop()) {
+            task();
+        }
+    };
+    thread::Builder::new().spawn(run).map(drop)
+}
+
+fn no_thread() -> io::Result<()> {
+    Err(io::Error::other("no thread"))
+}
+
+/// Pushes a task that says when it runs.
+fn push_one(queue: &Queue<Task>) -> mpsc::Receiver<()> {
+    let (sender, done) = mpsc::channel();
+    queue.push(Box::new(move || sender.send(()).unwrap()));
+    done
+}
+
+/// Pushes a task that waits at a barrier.
+fn push_waiting(queue: &Queue<Task>, barrier: &Arc<Barrier>) {
+    let barrier = barrier.clone();
+    queue.push(Box::new(move || _ = barrier.wait()));
 }
 
 /// The test gets the workers that the set starts. They give up their places at once.
@@ -56,16 +74,14 @@ fn a_pool_begins_without_threads_and_starts_one_for_a_task() {
         assert_eq!(idle.asleep(), 1);
     };
     assert_eq!((idle.workers(), idle.asleep()), (0, 0));
-    let (sender, done) = mpsc::channel();
-    queue.push(Box::new(move || sender.send(()).unwrap()));
+    let done = push_one(&queue);
     assert_eq!(idle.wake_one(), Announced::Started);
     done.recv().unwrap();
     until_asleep(1);
     assert_eq!(idle.workers(), 1);
     // No growth beside a sleeper.
     for parks in 2..102 {
-        let (sender, done) = mpsc::channel();
-        queue.push(Box::new(move || sender.send(()).unwrap()));
+        let done = push_one(&queue);
         assert_eq!(idle.wake_one(), Announced::Woke);
         done.recv().unwrap();
         until_asleep(parks);
@@ -119,9 +135,8 @@ fn a_task_that_panics_in_the_only_place_does_not_leave_the_next_one() {
     let (idle, _) = pool(1, &queue).build();
     watch(idle.clone());
     for _ in 0..50 {
-        let (sender, done) = mpsc::channel();
         queue.push(Box::new(|| std::panic::resume_unwind(Box::new("the task panics"))));
-        queue.push(Box::new(move || sender.send(()).unwrap()));
+        let done = push_one(&queue);
         idle.wake(2);
         done.recv().unwrap();
     }
@@ -134,13 +149,12 @@ fn small_bursts_start_few_threads() {
     let (idle, _) = pool(64, &queue).build();
     watch(idle.clone());
     for _ in 0..50 {
-        let (sender, done) = mpsc::channel();
-        for _ in 0..2 {
-            let sender = sender.clone();
-            queue.push(Box::new(move || sender.send(()).unwrap()));
+        let announced = [(); 2].map(|()| {
+            let done = push_one(&queue);
             let _ = idle.wake_one();
-        }
-        (0..2).for_each(|_| done.recv().unwrap());
+            done
+        });
+        announced.iter().for_each(|done| done.recv().unwrap());
         until(|| idle.asleep() == idle.workers());
     }
     assert!(idle.workers() <= 3, "{idle:?}");
@@ -151,7 +165,7 @@ fn small_bursts_start_few_threads() {
 fn a_start_that_fails_leaves_the_task_to_the_next_announcement() {
     type Fails = fn(Worker) -> io::Result<()>;
     let fails: [Fails; 3] = [
-        |_worker| Err(io::Error::other("no thread")),
+        |_worker| no_thread(),
         |_worker| std::panic::resume_unwind(Box::new("start panics")),
         |worker| {
             drop(worker);
@@ -167,16 +181,14 @@ fn a_start_that_fails_leaves_the_task_to_the_next_announcement() {
                 if called.fetch_add(1, SeqCst) == 0 {
                     return fail(worker);
                 }
-                let tasks = tasks.clone();
-                thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+                spawn(worker, &tasks)
             })
             .build();
         watch(idle.clone());
         // Both tasks wait for each other.
         let barrier = Arc::new(Barrier::new(3));
         let push = || {
-            let barrier = barrier.clone();
-            queue.push(Box::new(move || _ = barrier.wait()));
+            push_waiting(&queue, &barrier);
             idle.wake_one()
         };
         assert_eq!(push(), Announced::StartFailed);
@@ -193,28 +205,21 @@ fn a_start_that_fails_leaves_all_that_was_announced_during_it() {
     let queue = Queue::<Task>::new();
     // All tasks wait for each other.
     let barrier = Arc::new(Barrier::new(4));
-    let (tasks, calls) = (queue.clone(), AtomicUsize::new(0));
-    let waits = barrier.clone();
-    let push = move || {
-        let barrier = waits.clone();
-        tasks.push(Box::new(move || _ = barrier.wait()));
-    };
-    let (tasks, push_in_start) = (queue.clone(), push.clone());
+    let (tasks, waits, calls) = (queue.clone(), barrier.clone(), AtomicUsize::new(0));
     let (idle, _) = Idle::builder(3)
         .start(move |worker| {
             if calls.fetch_add(1, SeqCst) == 0 {
-                push_in_start();
+                push_waiting(&tasks, &waits);
                 assert_eq!(worker.idle().wake_one(), Announced::Searching);
-                return Err(io::Error::other("no thread"));
+                return no_thread();
             }
-            let tasks = tasks.clone();
-            thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+            spawn(worker, &tasks)
         })
         .build();
     watch(idle.clone());
-    push();
+    push_waiting(&queue, &barrier);
     assert_eq!(idle.wake_one(), Announced::StartFailed);
-    push();
+    push_waiting(&queue, &barrier);
     assert_eq!(idle.wake_one(), Announced::Started);
     barrier.wait();
     idle.close();
@@ -236,10 +241,9 @@ fn a_start_that_fails_passes_its_search_to_a_sleeper() {
                 let sends = sends.clone();
                 tasks.push(Box::new(move || sends.send(2).unwrap()));
                 assert_eq!(worker.idle().wake_one(), Announced::Searching);
-                return Err(io::Error::other("no thread"));
+                return no_thread();
             }
-            let tasks = tasks.clone();
-            thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+            spawn(worker, &tasks)
         })
         .build();
     watch(idle.clone());
@@ -279,8 +283,7 @@ fn start_may_announce_and_be_called_within_find() {
     watch(idle.clone());
     let barrier = Arc::new(Barrier::new(5));
     for _ in 0..4 {
-        let barrier = barrier.clone();
-        queue.push(Box::new(move || _ = barrier.wait()));
+        push_waiting(&queue, &barrier);
         let _ = idle.wake_one();
     }
     barrier.wait();
@@ -292,8 +295,7 @@ fn a_pinned_task_starts_the_worker_of_its_place() {
     let queue = Queue::new();
     let (idle, _) = pool(3, &queue).build();
     watch(idle.clone());
-    let (sender, done) = mpsc::channel();
-    queue.push(Box::new(move || sender.send(()).unwrap()));
+    let done = push_one(&queue);
     assert_eq!(idle.wake_worker(2), Announced::Started);
     done.recv().unwrap();
     until(|| idle.asleep() == 1);
@@ -366,17 +368,16 @@ fn a_set_that_is_closed_while_a_thread_starts_runs_the_task_and_ends() {
         let tasks = queue.clone();
         let (idle, _) = Idle::builder(2)
             .start(move |worker| {
-                let (idle, tasks) = (worker.idle().clone(), tasks.clone());
+                let idle = worker.idle().clone();
                 match by_another_thread {
                     false => idle.close(),
                     true => thread::spawn(move || idle.close()).join().unwrap(),
                 }
-                thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+                spawn(worker, &tasks)
             })
             .build();
         watch(idle.clone());
-        let (sender, done) = mpsc::channel();
-        queue.push(Box::new(move || sender.send(()).unwrap()));
+        let done = push_one(&queue);
         assert_eq!(idle.wake_one(), Announced::Started);
         done.recv().unwrap();
         until(|| idle.workers() == 0);
@@ -398,17 +399,15 @@ fn a_set_that_is_dropped_while_a_thread_starts_runs_the_task_and_ends() {
             .start(move |worker| {
                 entered.lock().unwrap().send(()).unwrap();
                 dropped.lock().unwrap().recv().unwrap();
-                let tasks = tasks.clone();
                 match fails {
-                    true => Err(io::Error::other("no thread")),
-                    false => thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop),
+                    true => no_thread(),
+                    false => spawn(worker, &tasks),
                 }
             })
             .keep_alive(Duration::from_millis(1))
             .build();
         watch("a set that was dropped while a thread started is still alive");
-        let (sender, done) = mpsc::channel();
-        queue.push(Box::new(move || sender.send(()).unwrap()));
+        let done = push_one(&queue);
         let (weak, handle) = (idle.downgrade(), idle.clone());
         let announcer = thread::spawn(move || handle.wake_one());
         starts.recv().unwrap();
@@ -430,7 +429,7 @@ fn a_start_in_steps_that_fails_is_tried_once() {
     let failing = move |worker: Worker| {
         let _never_run = worker.into_steps();
         counts.fetch_add(1, SeqCst);
-        Err(io::Error::other("no thread"))
+        no_thread()
     };
     let (idle, _) = Idle::builder(1).start(failing).build();
     assert_eq!(idle.wake_one(), Announced::StartFailed);
@@ -458,18 +457,14 @@ fn each_piece_of_a_wake_has_its_start_also_after_one_that_fails() {
     let (counts, tasks) = (starts.clone(), queue.clone());
     let first_fails = move |worker: Worker| {
         if counts.fetch_add(1, SeqCst) == 0 {
-            return Err(io::Error::other("no thread"));
+            return no_thread();
         }
-        let tasks = tasks.clone();
-        thread::Builder::new().spawn(move || run(&worker, &tasks)).map(drop)
+        spawn(worker, &tasks)
     };
     let (idle, _) = Idle::builder(3).start(first_fails).build();
     watch(idle.clone());
     let meet = Arc::new(Barrier::new(3));
-    (0..3).for_each(|_| {
-        let meet = meet.clone();
-        queue.push(Box::new(move || _ = meet.wait()));
-    });
+    (0..3).for_each(|_| push_waiting(&queue, &meet));
     assert_eq!(idle.wake(3), 2);
     until(|| queue.is_empty()); // the piece of the start that failed is a debt, which a search pays
     idle.close();
