@@ -22,30 +22,27 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "\
-Usage: reactor [--workers N] [--hogs N] [--clients N] [--requests N]
-  --workers N   how many workers run tasks (default 2)
-  --hogs N      how many tasks block their worker for 40 ms at a time, each other 40 ms (default 0)
-  --clients N   how many clients connect (default 50; two open files each)
-  --requests N  how many requests each of them sends, one after the other (default 100)";
-
 /// The time for which a hog blocks its worker, and then the time for which it sleeps.
 const HOG: Duration = Duration::from_millis(40);
 
+const WORKERS: usize = 2;
+
 #[derive(Clone, Copy)]
 struct Options {
-    workers: usize,
     hogs: usize,
     clients: usize,
     requests: usize,
 }
 
 fn main() -> io::Result<()> {
-    let Some(options) = parse(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        std::process::exit(2);
+    let mut arguments = std::env::args().skip(1);
+    let hogs = match (arguments.next().as_deref(), arguments.next().map(|number| number.parse())) {
+        (None, None) => 0,
+        (Some("--hogs"), Some(Ok(number))) => number,
+        _ => return Err(io::Error::other("the only option is --hogs N, how many tasks block their worker")),
     };
-    println!("{} clients, {} requests each, {} workers", options.clients, options.requests, options.workers);
+    let options = Options { hogs, clients: 50, requests: 100 };
+    println!("{} clients, {} requests each, {WORKERS} workers", options.clients, options.requests);
     println!("{:24} {:>8} {:>8} {:>8}   hand-overs", "answers late by (ms)", "p50", "p99", "max");
     let runs = [("no hand-over", Duration::MAX), ("hand-over after 1 ms", Duration::from_millis(1))];
     for (name, hand_over_after) in &runs[usize::from(options.hogs == 0)..] {
@@ -56,24 +53,9 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-fn parse(mut args: impl Iterator<Item = String>) -> Option<Options> {
-    let mut options = Options { workers: 2, hogs: 0, clients: 50, requests: 100 };
-    while let Some(arg) = args.next() {
-        let option = match arg.as_str() {
-            "--workers" => &mut options.workers,
-            "--hogs" => &mut options.hogs,
-            "--clients" => &mut options.clients,
-            "--requests" => &mut options.requests,
-            _ => return None,
-        };
-        *option = args.next()?.parse().ok()?;
-    }
-    (![options.workers, options.clients, options.requests].contains(&0)).then_some(options)
-}
-
 /// Runs server and clients; returns by how much each answer was late, in order, and how often the event loop was handed over.
 fn run(options: Options, hand_over_after: Duration) -> io::Result<(Vec<Duration>, usize)> {
-    let executor = Executor::new(options.workers, hand_over_after)?;
+    let executor = Executor::new(WORKERS, hand_over_after)?;
     let handle = &executor.handle;
     let (listener, address) = handle.io.listen((Ipv4Addr::LOCALHOST, 0).into())?;
     handle.spawn(serve(handle.clone(), listener)).detach();
@@ -133,7 +115,7 @@ async fn answer(handle: Handle, stream: Registered) -> io::Result<()> {
 
 #[test]
 fn all_requests_are_answered_beside_a_hog() {
-    let options = Options { workers: 2, hogs: 1, clients: 5, requests: 10 };
+    let options = Options { hogs: 1, clients: 5, requests: 10 };
     for hand_over_after in [Duration::ZERO, Duration::from_millis(1), Duration::MAX] {
         assert_eq!(run(options, hand_over_after).unwrap().0.len(), 50);
     }
