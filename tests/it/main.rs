@@ -28,10 +28,6 @@ macro_rules! stamp {
         mod $module {
             type W = $wait;
             stamp! { @tests
-                a_new_parker_has_no_token,
-                unpark_before_park_is_not_lost,
-                unparks_before_a_park_make_one_token,
-                the_owner_can_unpark_too,
                 an_unpark_releases_a_sleeper,
                 a_timed_sleeper_is_released_before_its_deadline,
                 two_threads_hand_the_token_back_and_forth,
@@ -41,16 +37,12 @@ macro_rules! stamp {
                 an_unparker_outlives_its_parker,
                 raw_pointers_keep_the_references,
                 a_waker_unparks,
-                a_future_that_wakes_itself_sets_one_token,
                 zero_timeouts_and_past_deadlines_do_not_sleep,
                 no_timeout_before_the_deadline,
                 huge_timeouts_never_pass,
                 after_a_timeout_the_parker_is_empty,
                 after_several_timeouts_the_parker_is_empty,
-                each_token_releases_one_of_several,
                 a_timeout_of_others_keeps_parked,
-                timeouts_of_others_lose_no_sleeper,
-                a_thief_beside_sleepers_keeps_the_count,
                 every_unpark_publishes,
                 a_timeout_loses_no_token,
                 the_sleeper_may_drop_the_parker_at_once,

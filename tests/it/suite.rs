@@ -6,12 +6,10 @@ use atomic_parker::wait::Wait;
 use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
 use std::any::Any;
 use std::cell::{RefCell, UnsafeCell};
-use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,47 +36,6 @@ fn sleepers<W: Wait + Send + Sync + 'static, T: Send + 'static>(
 }
 
 // The token
-
-pub fn a_new_parker_has_no_token<W: Slow>() {
-    let parker = AtomicParker::with_wait(W::default());
-    assert_eq!(parker.state(), ParkState::Empty);
-    assert!(!parker.try_park());
-    assert!(!parker.park_timeout(Duration::ZERO));
-    assert_eq!(parker.state(), ParkState::Empty);
-}
-
-pub fn unpark_before_park_is_not_lost<W: Slow>() {
-    let (parker, unparker) = pair::<W>();
-    for round in 0..12 {
-        assert!(unparker.unpark());
-        match round % 4 {
-            0 => parker.park(),
-            1 => assert!(parker.park_timeout(Duration::from_secs(1 << 32))),
-            2 => assert!(parker.park_deadline(end_of_time())),
-            _ => assert!(parker.try_park()),
-        }
-        assert!(!parker.try_park(), "a token counts once");
-    }
-}
-
-pub fn unparks_before_a_park_make_one_token<W: Slow>() {
-    let parker = AtomicParker::with_wait(W::default());
-    assert!(parker.unpark());
-    for _ in 0..10 {
-        assert!(!parker.unpark(), "the token is already set");
-    }
-    parker.park();
-    assert!(!parker.try_park());
-    assert!(parker.unpark(), "the token can be set again");
-}
-
-pub fn the_owner_can_unpark_too<W: Slow>() {
-    let parker = Parker::with_wait(W::default());
-    assert!(parker.unpark());
-    assert!(!parker.unpark());
-    parker.park();
-    assert!(!parker.try_park());
-}
 
 pub fn an_unpark_releases_a_sleeper<W: Slow>() {
     let (wait, counts) = Counting::<W>::new();
@@ -244,30 +201,6 @@ pub fn a_waker_unparks<W: Slow>() {
     assert!(parker.try_park());
 }
 
-pub fn a_future_that_wakes_itself_sets_one_token<W: Slow>() {
-    struct Twice(bool);
-    impl Future for Twice {
-        type Output = ();
-        fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-            if std::mem::replace(&mut self.0, true) {
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-    }
-
-    let (parker, unparker) = pair::<W>();
-    let waker = Waker::from(unparker);
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(Twice(false));
-    assert!(!parker.try_park());
-    assert_eq!(future.as_mut().poll(&mut context), Poll::Pending);
-    assert!(parker.park_timeout(Duration::ZERO));
-    assert_eq!(future.as_mut().poll(&mut context), Poll::Ready(()));
-    assert!(!parker.park_timeout(Duration::ZERO));
-}
-
 // Time
 
 pub fn zero_timeouts_and_past_deadlines_do_not_sleep<W: Slow>() {
@@ -362,21 +295,6 @@ pub fn after_several_timeouts_the_parker_is_empty<W: Slow>() {
 
 // Several sleepers
 
-pub fn each_token_releases_one_of_several<W: Slow>() {
-    let (parker, counts) = Counting::<W>::shared();
-    for count in 2..=5 {
-        let (threads, back) = sleepers(count, &parker, AtomicParker::park);
-        until(|| counts.inside() == count);
-        for token in 1..=count {
-            assert!(parker.unpark());
-            until(|| back.load(SeqCst) >= token);
-            assert_eq!(back.load(SeqCst), token, "one token released more than one sleeper");
-        }
-        threads.for_each(home);
-        assert_eq!(parker.state(), ParkState::Empty);
-    }
-}
-
 /// A sleeper that leaves restores PARKED for the other sleepers, or the next unpark would not wake them.
 pub fn a_timeout_of_others_keeps_parked<W: Slow>() {
     let (parker, counts) = Counting::<W>::shared();
@@ -390,42 +308,6 @@ pub fn a_timeout_of_others_keeps_parked<W: Slow>() {
     }
     staying.for_each(home);
     assert_eq!(parker.state(), ParkState::Empty);
-}
-
-pub fn timeouts_of_others_lose_no_sleeper<W: Slow>() {
-    for _ in 0..rounds(20) {
-        let parker = shared::<W>();
-        let (patient, back) = sleepers(3, &parker, |parker| {
-            parker.park();
-            true
-        });
-        let (timed, _) = sleepers(3, &parker, |parker| parker.park_timeout(MOMENT / 4));
-        let mut set = 0;
-        until(|| {
-            set += usize::from(parker.unpark());
-            back.load(SeqCst) == 3
-        });
-        let taken = patient.chain(timed).map(home).filter(|taken| *taken).count();
-        assert_eq!(set, taken + usize::from(parker.try_park()));
-        assert_eq!(parker.state(), ParkState::Empty);
-    }
-}
-
-pub fn a_thief_beside_sleepers_keeps_the_count<W: Slow>() {
-    for count in [1, 2] {
-        let (parker, counts) = Counting::<W>::shared();
-        let (threads, back) = sleepers(count, &parker, AtomicParker::park);
-        until(|| counts.inside() == count);
-        let (mut set, mut stolen) = (0, 0);
-        until(|| {
-            set += usize::from(parker.unpark());
-            stolen += usize::from(set < rounds(1_000) as usize && parker.try_park());
-            back.load(SeqCst) == count
-        });
-        threads.for_each(home);
-        assert_eq!(set, stolen + count + usize::from(parker.try_park()));
-        assert_eq!(parker.state(), ParkState::Empty);
-    }
 }
 
 // Bugs of other parkers
