@@ -180,7 +180,9 @@ impl<W> Worker<W> {
         self.standing.set(Standing::Active);
         self.fresh.set(false);
         self.announced.set(0);
-        self.quick.set(self.idle.quick_calls());
+        if self.quick.get() == 0 {
+            self.quick.set(self.idle.quick_calls());
+        }
     }
 
     /// Calls a closure of the user, in which this worker must not be asked for work.
@@ -524,6 +526,10 @@ impl<W: Wait> Worker<W> {
                 true
             }
         };
+        if woken {
+            // Not after a timeout: a worker whose time is always over has not polled.
+            self.quick.set(self.idle.quick_calls());
+        }
         if woken || until == deadline {
             return woken;
         }

@@ -163,6 +163,26 @@ fn a_busy_worker_polls_at_each_61st_task() {
 }
 
 #[test]
+fn a_worker_that_never_sleeps_polls_at_each_61st_call() {
+    let (driver, sources) = events::new();
+    let (_idle, workers) = Idle::with_driver(1, &driver);
+    for call in 1..=1_000 {
+        // By turns, the second look finds a task, and the time is over at once.
+        if call % 2 == 0 {
+            let mut looks = 0;
+            let find = || {
+                looks += 1;
+                (looks > 1).then_some(call)
+            };
+            assert_eq!(workers[0].next(find), Some(call));
+        } else {
+            assert_eq!(workers[0].next_timeout(Duration::ZERO, || None::<()>), Next::TimedOut);
+        }
+        assert!(sources.polls.load(SeqCst) >= call / 61);
+    }
+}
+
+#[test]
 fn a_worker_polls_in_place_of_a_bare_thread() {
     let (driver, sources) = events::new();
     let bare = Parker::with_wait(driver.or(Condvar::new())).with_spin(Spin::off());
