@@ -53,6 +53,7 @@ check! {
     two_threads_on_one_parker on Condvar <= 2, Futex <= 1, ParkingLot <= 1;
     parkers_on_one_slow_path on Condvar <= 1, ParkingLot <= 1;
     polled_by_a_busy_thread on Condvar <= 2;
+    busy_thread_polls_once on Condvar <= 2;
     workers_and_events on Condvar <= 1, Futex <= 1, ParkingLot <= 1;
     workers_event_and_caller on Condvar <= 1, ParkingLot <= 1;
     worker_beside_a_bare_thread on Condvar <= 2, ParkingLot <= 1;
@@ -500,6 +501,16 @@ fn polled_by_a_busy_thread<W: Slow>() {
     group.driver.poll_now();
     join([sleeper]);
     assert!(!group.driver.is_polled());
+}
+
+/// A busy thread polls while the other one goes to sleep, and then never again. The role is not handed over.
+fn busy_thread_polls_once<W: Slow>() {
+    let group = Group::new(Duration::MAX);
+    let parker = group.parker::<W>();
+    let sleeper = start(move || parker.park());
+    group.driver.poll_now();
+    group.sources.fire(0);
+    join([sleeper]);
 }
 
 /// Two workers, and two events whose tasks wait for each other.

@@ -108,6 +108,7 @@ driver() {
     all driver "-DPOLLS_NOW=1" BUSY_BESIDE BUSY_LEAVES_ALONE
     all driver "-DBARE=3 -DUNPARKS=1 -DSHARED" NO_INTERRUPT CHECKS_EARLY
     all driver "-DBARE=1 -DNEVER" NO_ARM_BY_SLEEPER
+    all driver "-DBARE=1 -DNEVER -DPOLLS_NOW=1" NO_ARM_AFTER_BUSY
 }
 
 only=""

@@ -447,14 +447,14 @@ impl<E: EventLoop + Send, W: Wait + Send + Sync + 'static> Wait for DriverOr<E, 
     fn wake(&self, key: Key<'_>) {
         let role = &self.driver.shared.role;
         let number = self.member().number;
-        if role.polls(Some(number)) {
-            self.interrupt();
-        }
-        // In any case: the thread may go to its bed without having seen the token.
+        // In any case: the thread may go to its bed without having seen the token. And first: the interrupter may panic.
         if !key.contains(self) {
             role.beds(number).into_iter().for_each(|bed| bed.unpark());
         } else {
             self.own.unpark();
+        }
+        if role.polls(Some(number)) {
+            self.interrupt();
         }
     }
 }

@@ -10,7 +10,7 @@
 //! | [`look`](Role::look) | a thread about to sleep, or woken in its bed | VACANT to its number, WAITING: it polls. Not if it is the standby before its time, nor for a bare thread beside a sleeping worker, unless it is the standby | joins or leaves the list of sleepers; a standby goes on to count, or stops; a worker beside a bare thread that polls interrupts that one |
 //! | [`awake`](Role::awake) | the holder, after `wait` | clear WAITING | no lock |
 //! | [`again`](Role::again) | the holder, if it has no token after `deliver` | set WAITING; not for a bare thread beside a sleeping worker | |
-//! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one |
+//! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one; if one of them looked while the word was BUSY, at once |
 //! | [`leave`](Role::leave) | a thread that has slept in its bed | no change | leaves the list. The standby, role VACANT: arms another |
 //! | [`take_now`](Role::take_now) | a busy thread | VACANT to BUSY | |
 //! | [`set_hand_over_after`](Role::set_hand_over_after) | any thread | no change | a standby, or the role VACANT: arms one at once |
@@ -20,7 +20,7 @@
 //! been vacant for `hand_over_after`, and stops to count after a period in which the role was held and taken at most once.
 //!
 //! **Invariant.** While a thread sleeps in its bed, the role is held, or there is a standby: it counts down, or a wake is on
-//! its way to it. (Not if `hand_over_after` is `MAX`.) A thread joins the list only if the role is held or there is a standby. A holder
+//! its way to it. (If `hand_over_after` is `MAX`, only once a thread has gone to sleep since the role was given up, or beside a BUSY holder.) A thread joins the list only if the role is held or there is a standby. A holder
 //! that leaves arms a standby if there is none, a standby that leaves arms another or finds the role held, and one stops to count only if the role is held.
 //!
 //! # Orderings
@@ -34,6 +34,7 @@
 
 use crate::sync::atomic::{fence, AtomicUsize, Ordering};
 use crate::sync::{deadline_after, has_passed, lock, Mutex};
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,6 +100,8 @@ struct Group {
     due: Option<Instant>,
     /// How often the role was taken.
     taken: usize,
+    /// A thread has gone to its bed that would have polled, if a busy thread did not at that moment.
+    missed: bool,
 }
 
 struct Asleep {
@@ -118,7 +121,8 @@ fn address(bed: &Arc<dyn Bed>) -> usize {
 
 impl Role {
     pub(super) fn new(hand_over_after: Duration) -> Self {
-        let group = Group { hand_over_after, asleep: Vec::new(), standby: None, holder: 0, due: None, taken: 0 };
+        let asleep = Vec::new();
+        let group = Group { hand_over_after, asleep, standby: None, holder: 0, due: None, taken: 0, missed: false };
         Self { word: AtomicUsize::new(VACANT), group: Mutex::new(group) }
     }
 
@@ -196,6 +200,7 @@ impl Role {
             self.take(&mut group, member.number | WAITING, member.rank);
             return Turn::Poll;
         }
+        group.missed |= word == BUSY;
         if period.is_none() {
             group.asleep.push(Asleep { member, bed: bed.clone() });
         }
@@ -255,15 +260,16 @@ impl Role {
     pub(super) fn give_up(&self) -> Armed {
         let mut group = lock(&self.group);
         self.set(VACANT);
+        let missed = mem::take(&mut group.missed);
         if group.asleep.is_empty() {
             return Armed(None);
         }
         // It was not left lately, so it may be long until the next thread takes it. Always so if it is handed over at once.
         let is_rare = group.due.is_none() || has_passed(group.due);
-        let gives_way = group.gives_way(Member { number: BUSY, rank: group.holder });
+        let is_wanted = missed || group.gives_way(Member { number: BUSY, rank: group.holder });
         group.due = deadline_after(group.hand_over_after);
-        if group.standby.is_none() && (group.due.is_some() || gives_way) {
-            return group.arm(is_rare || gives_way);
+        if group.standby.is_none() && (group.due.is_some() || is_wanted) {
+            return group.arm(is_rare || is_wanted);
         }
         Armed(None)
     }

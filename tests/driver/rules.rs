@@ -6,9 +6,9 @@ use crate::watchdog::watch;
 use atomic_parker::driver::{Driver, DriverOr, EventLoop};
 use atomic_parker::wait::Condvar;
 use atomic_parker::{AtomicParker, Parker, Spin};
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{mpsc, Arc};
+use std::sync::{mpsc, Arc, Mutex};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -113,6 +113,35 @@ fn a_busy_thread_polls_if_no_other_does() {
     unparker.unpark();
     home([thread]);
     assert!(driver.poll_now());
+}
+
+/// The thread that polls meanwhile never goes to sleep, so it would never poll again.
+#[test]
+fn a_thread_that_goes_to_sleep_beside_a_busy_one_polls_after_it() {
+    for hand_over_after in [Duration::from_secs(3600), NEVER] {
+        let (driver, sources) = events::new();
+        let driver = driver.hand_over_after(hand_over_after);
+        let (end, ends) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
+        let ends = Mutex::new(ends);
+        sources.timer(Instant::now(), move || {
+            begin.send(()).unwrap();
+            ends.lock().unwrap().recv().unwrap();
+        });
+        let busy = driver.clone();
+        let busy = thread::spawn(move || assert!(busy.poll_now()));
+        begun.recv().unwrap();
+        let counted = Counted::default();
+        let sleeper = Parker::with_wait(driver.or(counted.clone())).with_spin(Spin::off());
+        let unparker = sleeper.unparker();
+        let sleeper = thread::spawn(move || sleeper.park());
+        until(|| counted.sleeps.load(SeqCst) > 0);
+        end.send(()).unwrap();
+        home([busy]);
+        until(|| *sources.polled_by.lock().unwrap() == sleeper.thread().id());
+        unparker.unpark();
+        home([sleeper]);
+    }
 }
 
 #[test]
@@ -301,6 +330,41 @@ fn a_panic_reaches_the_park_and_hands_over() {
     threads.iter().for_each(|(_, unparker)| _ = unparker.unpark());
     assert!(!panicked.recv().unwrap());
     home(threads.into_iter().map(|(thread, _)| thread));
+}
+
+/// One thread waits in the event loop, and the other one in its bed takes the token.
+#[test]
+fn a_panic_of_the_interrupter_loses_no_wake() {
+    struct Waits(mpsc::Receiver<()>, mpsc::Sender<()>);
+    impl EventLoop for Waits {
+        fn wait(&mut self, _: Option<Instant>) {
+            self.1.send(()).unwrap();
+            self.0.recv().unwrap();
+        }
+        fn deliver(&mut self) {}
+    }
+    let (sender, receiver) = mpsc::channel();
+    let (polls, polled) = mpsc::channel();
+    let this = thread::current().id();
+    let driver = Driver::new(Waits(receiver, polls), move || {
+        if thread::current().id() == this {
+            resume_unwind(Box::new("the interrupter panics"));
+        }
+        sender.send(()).unwrap();
+    });
+    watch(driver.clone());
+    let counted = Counted::default();
+    let parker = Arc::new(AtomicParker::with_wait(driver.or(counted.clone())));
+    let threads = [(); 2].map(|()| {
+        let parker = parker.clone();
+        thread::spawn(move || parker.park())
+    });
+    polled.recv().unwrap();
+    until(|| counted.sleeps.load(SeqCst) > 0);
+    let _panics = catch_unwind(AssertUnwindSafe(|| parker.unpark()));
+    until(|| threads.iter().any(|thread| thread.is_finished()));
+    let last = thread::spawn(move || _ = parker.unpark());
+    home(threads.into_iter().chain([last]));
 }
 
 #[test]

@@ -27,7 +27,8 @@
  * -DPANICS=n      so many panics: of `wait`, of `deliver`, or of a thread's own slow path
  * -DPOLLS_NOW=n   so many calls of `poll_now`, each between two parks
  * -DSHARED        all threads use one slow path: a wake reaches all beds that are in the list
- * -DNEVER         `hand_over_after` is `Duration::MAX`: the claims hold once a thread has gone to sleep since the role was given up
+ * -DNEVER         `hand_over_after` is `Duration::MAX`: the claims hold once a thread has gone to sleep since the role was given up, or beside a busy one
+ *                 that polled until then
  *
  * Not modelled: weak memory, and so the fences (tests/loom_driver.rs); several threads on one `AtomicParker`; which sleeper is armed of several bare ones (here
  * the last one); how an idle set chooses the thread for a token; a change of `hand_over_after`; a panic of the interrupter.
@@ -85,6 +86,8 @@ bool waiting;
 bool asleep[THREADS];
 byte standby = NONE;
 bool at_once, due;
+/* A thread has gone to its bed beside a busy one that polls. */
+bool missed;
 /* Whether the standby began a period, and how often the role was taken since. */
 bool begun;
 byte taken;
@@ -167,6 +170,9 @@ inline take(it) {
 /* Under the lock. A role that was given up lately is not taken at once. */
 inline give_up(lately) {
     gives_way = holder != BUSY && is_bare(holder) && a_worker_sleeps;
+#ifndef NO_ARM_AFTER_BUSY
+    gives_way = gives_way || missed;
+#endif
 #ifndef KEEPS_ROLE
     holder = NONE;
     waiting = false;
@@ -181,13 +187,14 @@ inline give_up(lately) {
     :: else
     fi;
 #else
-    slept = false;
+    slept = missed;
     if
     :: any(asleep) && standby == NONE && gives_way -> arm(true)
     :: else
     fi;
 #endif
     gives_way = false;
+    missed = false;
     check()
 }
 
@@ -389,6 +396,7 @@ looks:
 #ifdef NEVER
             slept = true;
 #endif
+            missed = missed || holder == BUSY;
             over = false;
             in_bed[me] = true;
             check()

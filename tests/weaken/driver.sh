@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 mutant "a thread that leaves the event loop makes none the standby" driver/role.rs \
-    's/return group.arm(is_rare || gives_way);/return Armed(None);/'
+    's/return group.arm(is_rare || is_wanted);/return Armed(None);/'
 mutant "a standby that leaves makes no other the standby" driver/role.rs \
     's/Some(standby) if self.word() == VACANT => group.arm(standby.at_once),/Some(_) if false => Armed(None),/'
 mutant "a standby that leaves is still the standby" driver/role.rs \
@@ -27,6 +27,7 @@ mutant "the thread that takes the role is not seen to wait" driver/role.rs \
 mutant "a sleeper is not in the list" driver/role.rs 's/group.asleep.push(.*//'
 mutant "nobody polls again" driver/role.rs '/pub(super) fn again/,/^    }/s/self.set(member.number | WAITING);//'
 mutant "the role is not given up" driver/role.rs '/pub(super) fn give_up/,/^    }/s/self.set(VACANT);//'
+mutant "a thread that went to sleep beside a busy one is not asked to poll" driver/role.rs 's/let is_wanted = missed ||/let is_wanted =/'
 mutant "a panic keeps the role" driver/mod.rs 's/let result = catch_unwind(AssertUnwindSafe(|| poll(\&mut event_loop)));/poll(\&mut event_loop); let result = Ok::<(), Box<dyn std::any::Any + Send>>(());/'
 mutant "a wake does not end the wait in the event loop" driver/mod.rs 's/if role.polls(Some(number)) {/if false {/'
 mutant "a wake does not reach the bed" driver/mod.rs 's/self.own.unpark();//'
