@@ -100,9 +100,10 @@ use std::time::{Duration, Instant};
 ///
 /// See the [module](self), and `examples/reactor` for one with timers and sockets.
 pub trait EventLoop {
-    /// Waits for events: until there is one, until `until`, or until the interrupter was called, also before this call.
+    /// Waits for events: until there is one, until a timer is due, until `until`, or until the interrupter was called, also before
+    /// this call.
     ///
-    /// It does not wait if `until` is in the past. It may return early, for any reason.
+    /// `None` is no limit. It does not wait if `until` is in the past. It may return early, for any reason.
     fn wait(&mut self, until: Option<Instant>);
 
     /// Wakes the tasks of the events that `wait` has found, and of the timers that are due.
@@ -115,9 +116,10 @@ pub trait EventLoop {
 /// How long no thread polls beside a sleeping one, unless [`Driver::hand_over_after`] says otherwise.
 const HAND_OVER_AFTER: Duration = Duration::from_millis(1);
 
-/// A handle to an event loop that a group of parkers shares.
+/// A handle to an event loop that a group of parkers shares. A clone is a handle to the same one.
 ///
-/// The group are all parkers on a slow path that [`or`](Driver::or) made, of this handle or a clone of it.
+/// The group are the workers of all sets [`with_driver`](crate::idle::Idle::with_driver), and all parkers on a slow path that [`or`](Driver::or)
+/// made. The event loop is dropped with the last of these and the last handle: see [what keeps it alive](crate::docs::io#a-start).
 ///
 /// # Memory ordering
 ///
@@ -126,13 +128,14 @@ const HAND_OVER_AFTER: Duration = Duration::from_millis(1);
 ///
 /// # Cost
 ///
-/// A thread that polls once takes two locks, without contention in most cases. An `unpark` that finds its thread in the event loop calls the
+/// A thread that polls once takes three locks, without contention in most cases. An `unpark` that finds its thread in the event loop calls the
 /// interrupter. One that finds it elsewhere is as on the slow path `W`, with one fence and two atomic steps more. If the thread is awake, it
 /// costs nothing more than on any other slow path.
 ///
 /// # Panics
 ///
-/// No method panics by itself. A panic of the event loop or the interrupter reaches the caller.
+/// No method panics by itself. A panic of the event loop or the interrupter reaches the caller. After one of the interrupter,
+/// a thread that waits in the event loop sees its token, or the timer, once `wait` returns.
 ///
 /// # Examples
 ///
@@ -163,11 +166,11 @@ impl<E> Driver<E> {
         Self { shared: Arc::new(Shared { role, event_loop, interrupter }) }
     }
 
-    /// Sets how long no thread polls beside a sleeping one, at most: 1 ms if this is not called.
+    /// Sets for how long, at most, the event loop may be left alone beside a sleeping thread: 1 ms if this is not called.
     ///
     /// With `Duration::ZERO`, each thread that stops polling wakes another one, which costs a wake-up per event. With
     /// `Duration::MAX`, none is woken: events wait until a thread goes to sleep, and the [guarantee](self#the-guarantee) does not
-    /// hold. It counts for the whole group, from the next time that a thread stops polling.
+    /// hold. It counts for the whole group, and at once. It may be called at any time, on a clone. Takes a lock for a moment.
     ///
     /// # Examples
     ///
@@ -224,9 +227,10 @@ impl<E> Driver<E> {
     /// Has the polling thread look at the timers again, and wait again; returns whether there is such a thread.
     ///
     /// Call it after a timer was added that is due before all others. It sets no token. If no thread waits in the event loop, it does nothing: the
-    /// next one that does sees the timer.
+    /// next one that does sees the timer. So call it if it is not clear whether the timer is the first one.
     ///
-    /// One `SeqCst` fence, one load, and a call of the interrupter if a thread polls.
+    /// One `SeqCst` fence, one load, and a call of the interrupter if a thread polls. A signal handler may call it if the
+    /// interrupter may run there.
     ///
     /// # Examples
     ///
@@ -270,8 +274,9 @@ impl<E> Driver<E> {
 impl<E: EventLoop> Driver<E> {
     /// Polls without waiting, if no other thread polls; returns whether it has polled.
     ///
-    /// For busy threads, from time to time. It calls the event loop's `wait` with a time in the past, and `deliver`. It does not wait
-    /// for another thread that polls, but takes locks for a moment. Within `wait` and `deliver` it returns false.
+    /// For busy threads, from time to time, as a park whose time is over at once does not poll. It calls the event loop's `wait` with a
+    /// time in the past, and `deliver`. It does not wait for another thread that polls, but takes locks for a moment. Within `wait`
+    /// and `deliver` it returns false.
     ///
     /// # Examples
     ///

@@ -23,7 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Metrics {
     /// How often a worker went to sleep.
     pub park_count: usize,
-    /// How often an announcement, or a search that went on, woke a worker or started it.
+    /// How often an announcement, or a search that went on, woke a worker or started it. Also the worker that polls an event loop
+    /// and is awake then.
     pub wake_count: usize,
     /// How often a worker that was woken found nothing.
     pub noop_count: usize,

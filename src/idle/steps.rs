@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 ///
 /// If step 2 or 3 is left out, work can wait while workers sleep. In a look, an announcement of this worker counts as any other one: it
 /// may be what ends the sleep that follows. [`Builder::audit`](super::Builder::audit) does not watch these looks, and
-/// [`Builder::keep_alive`](super::Builder::keep_alive) does not end them. A worker that is dropped leaves the set, as every
+/// [`Builder::keep_alive`](super::Builder::keep_alive) does not end them. With a [driver](super::Builder::with_driver), a busy owner calls
+/// [`poll_now`](crate::driver::Driver::poll_now) itself from time to time. A worker that is dropped leaves the set, as every
 /// [`Worker`] does; a wake that was meant for it goes to another one.
 ///
 /// # Memory ordering
