@@ -1,7 +1,9 @@
 //! The scenarios, their rows and their goals.
 
 use crate::crowd::{fan_out, ring};
-use crate::hand_over::{beside_busy_threads, load, round_trip, round_trip_in_bursts, token};
+use crate::hand_over::{
+    beside_busy_threads, load, round_trip, round_trip_after_far_waits, round_trip_in_bursts, token,
+};
 use crate::parks::{Erased, Gaps, Parks, CPU, CPU_OF_BOTH, LATENCY};
 use atomic_parker_benches::block_on::{over_signal, BlockOn};
 use atomic_parker_benches::contenders::{Contender, OursUpTo50, Timed};
@@ -132,7 +134,15 @@ fn on_two_cores(place: Place, all: &mut Vec<Scenario>) {
         name,
         rows,
         12,
-        move || turns!(true, C => Box::new(move || vec![round_trip_in_bursts::<C>(place, 5_000, Duration::ZERO, 100)])),
+        move || turns!(true, C => Box::new(move || vec![round_trip_in_bursts::<C>(place, 5_000, 100)])),
+    ));
+    let name = "round trip, two cores, after far waits";
+    let rows = vec![row(name, 0, &[peers(0.05).where_the_floor_is()])];
+    all.push(each_in_turn(
+        name,
+        rows,
+        12,
+        move || turns!(true, C => Box::new(move || vec![round_trip_after_far_waits::<C>(place)])),
     ));
     gap(place, 0.5, false, all);
     for micros in [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0] {

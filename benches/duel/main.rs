@@ -1,4 +1,4 @@
-//! Parkers in turn, compared with goals: `cargo bench -p atomic-parker-benches --bench duel`, about four minutes.
+//! Parkers in turn, compared with goals: `cargo bench -p atomic-parker-benches --bench duel`, about five minutes.
 //!
 //! A ratio is to the best peer of its row: crossbeam, `parking` or std, the one with the lowest median. It is the
 //! median over slices, in which all were measured right after each other, with a 95 % confidence interval. A row is

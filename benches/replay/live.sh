@@ -91,6 +91,7 @@ if [ $# -gt 0 ]; then
 fi
 row adaptive "round trip, two cores"
 row adaptive "round trip, two cores, a pause of 1 ms after each hundred"
+row adaptive "round trip, two cores, after far waits"
 row adaptive "round trip, one core"
 row adaptive "gaps of 5 µs, Poisson"
 row adaptive "every 500 µs"
