@@ -45,6 +45,7 @@ check! {
     standby_leaves on Condvar <= 2;
     standby_counts_down on Condvar <= 1;
     standby_comes_too_late on Condvar <= 1;
+    standby_is_not_woken on Condvar <= 1;
     always_at_once on Condvar <= 2;
     first_time_at_once on Condvar <= 2;
     deadline_of_the_polling_thread on Condvar <= 2;
@@ -342,6 +343,42 @@ fn standby_counts_down<W: Slow>() {
     group.sources.fire(2);
     advance_clock();
     join([first, second, third]);
+}
+
+/// Two threads leave the event loop in turn, and the standby ends with an event of its own. So the third thread counts down as soon as it
+/// is in its bed, and no thread wakes it for that.
+fn standby_is_not_woken<W: Slow>() {
+    let group = Group::new(LONG);
+    let parkers = [(); 3].map(|()| group.parker::<W>());
+    let [one, two, three] = parkers;
+    let (left, ends) = (group.latch.clone(), group.latches.clone());
+    let first = start(move || {
+        for _ in 0..2 {
+            one.park();
+            thread::yield_now(); // until the other one polls
+            left.unpark();
+        }
+        ends[0].park();
+    });
+    let (left, ends, sources) = (group.latch.clone(), group.latches.clone(), group.sources.clone());
+    let second = start(move || {
+        two.park();
+        left.unpark();
+        two.park();
+        sources.fire(2);
+        advance_clock();
+        ends[1].park();
+    });
+    for event in [0, 1, 0] {
+        thread::yield_now(); // until they sleep
+        group.sources.fire(event);
+        group.latch.park();
+    }
+    thread::yield_now();
+    group.sources.fire(1);
+    three.park();
+    group.latches.iter().for_each(|end| _ = end.unpark());
+    join([first, second]);
 }
 
 /// The first thread comes back before the standby looks, and takes the role again. Then it leaves once more, and blocks.

@@ -7,7 +7,7 @@
 //!
 //! | transition | by | word | under the lock |
 //! | --- | --- | --- | --- |
-//! | [`look`](Role::look) | a thread about to sleep, or woken in its bed | VACANT to its number, WAITING: it polls. Not if it is the standby before its time, nor for a bare thread beside a sleeping worker, unless it is the standby | joins or leaves the list of sleepers; a standby goes on to count, or stops; a worker beside a bare thread that polls interrupts that one |
+//! | [`look`](Role::look) | a thread about to sleep, or woken in its bed | VACANT to its number, WAITING: it polls. Not if it is the standby before its time, nor for a bare thread beside a sleeping worker, unless it is the standby | joins or leaves the list of sleepers; a standby goes on to count, or stops; one that finds the role held, though often left, becomes the standby if there is none of its rank or a higher one; a worker beside a bare thread that polls interrupts that one |
 //! | [`awake`](Role::awake) | the holder, after `wait` | clear WAITING | no lock |
 //! | [`again`](Role::again) | the holder, if it has no token after `deliver` | set WAITING; not for a bare thread beside a sleeping worker | |
 //! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one; if one of them looked while the word was BUSY, at once |
@@ -98,6 +98,8 @@ struct Group {
     holder: usize,
     /// When the standby takes the role if it is still vacant. `None` before the role is first given up beside a sleeper.
     due: Option<Instant>,
+    /// Whether that time had not come yet when the role was last given up.
+    often_left: bool,
     /// How often the role was taken.
     taken: usize,
     /// A thread has gone to its bed that would have polled, if a busy thread did not at that moment.
@@ -111,6 +113,7 @@ struct Asleep {
 
 struct Standby {
     bed: usize,
+    rank: usize,
     /// It takes the role as soon as it looks.
     at_once: bool,
 }
@@ -121,8 +124,16 @@ fn address(bed: &Arc<dyn Bed>) -> usize {
 
 impl Role {
     pub(super) fn new(hand_over_after: Duration) -> Self {
-        let asleep = Vec::new();
-        let group = Group { hand_over_after, asleep, standby: None, holder: 0, due: None, taken: 0, missed: false };
+        let group = Group {
+            hand_over_after,
+            asleep: Vec::new(),
+            standby: None,
+            holder: 0,
+            due: None,
+            often_left: false,
+            taken: 0,
+            missed: false,
+        };
         Self { word: AtomicUsize::new(VACANT), group: Mutex::new(group) }
     }
 
@@ -209,6 +220,12 @@ impl Role {
             return Turn::Sleep(group.count_down(word == VACANT, at_once, period));
         }
         *period = Period::default();
+        let mut end = None;
+        if word > BUSY && !gives_way && group.lacks_a_standby(member) {
+            // No thread has to be woken for it later.
+            group.standby = Some(Standby { bed: address(bed), rank: member.rank, at_once: false });
+            end = group.count_down(false, false, period);
+        }
         let armed = match word == VACANT && group.standby.is_none() {
             true => group.arm(true),
             false => Armed(None),
@@ -219,7 +236,7 @@ impl Role {
         if takes_over {
             interrupt();
         }
-        Turn::Sleep(None)
+        Turn::Sleep(end)
     }
 
     /// A thread that has slept in its bed stops sleeping.
@@ -267,6 +284,7 @@ impl Role {
         // It was not left lately, so it may be long until the next thread takes it. Always so if it is handed over at once.
         let is_rare = group.due.is_none() || has_passed(group.due);
         let is_wanted = missed || group.gives_way(Member { number: BUSY, rank: group.holder });
+        group.often_left = !is_rare;
         group.due = deadline_after(group.hand_over_after);
         if group.standby.is_none() && (group.due.is_some() || is_wanted) {
             return group.arm(is_rare || is_wanted);
@@ -287,6 +305,13 @@ impl Group {
         member.rank == 0 && self.asleep.iter().any(|asleep| asleep.member.rank > 0)
     }
 
+    /// Whether the role is often left, and there is no standby of the same rank or a higher one. The standby should have the highest
+    /// rank, as that worker is claimed last.
+    fn lacks_a_standby(&self, member: Member) -> bool {
+        let is_high = self.standby.as_ref().is_some_and(|standby| standby.rank >= member.rank);
+        self.often_left && !is_high && self.due.is_some() && !has_passed(self.due)
+    }
+
     fn remove(&mut self, bed: &Arc<dyn Bed>) {
         if let Some(place) = self.asleep.iter().position(|asleep| address(&asleep.bed) == address(bed)) {
             self.asleep.swap_remove(place);
@@ -296,7 +321,7 @@ impl Group {
     /// Makes the sleeper with the highest rank the standby.
     fn arm(&mut self, at_once: bool) -> Armed {
         let highest = self.asleep.iter().max_by_key(|asleep| asleep.member.rank);
-        self.standby = highest.map(|asleep| Standby { bed: address(&asleep.bed), at_once });
+        self.standby = highest.map(|asleep| Standby { bed: address(&asleep.bed), rank: asleep.member.rank, at_once });
         Armed(highest.map(|asleep| asleep.bed.clone()))
     }
 

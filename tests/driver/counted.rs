@@ -5,6 +5,7 @@ use crate::watchdog::watch;
 use crate::workers::{announce, serve, Queue};
 use atomic_parker::idle::Builder;
 use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
+use atomic_parker::{Parker, Spin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{mpsc, Arc};
 use std::thread;
@@ -91,4 +92,59 @@ fn a_single_client_wakes_no_other_thread() {
     assert_eq!(sources.interrupts.load(SeqCst), before.1);
     idle.close();
     home(threads);
+}
+
+/// The event loop is often left. So a thread that goes to its bed is the standby there, and the next one that leaves wakes none.
+#[test]
+fn a_standby_need_not_be_woken() {
+    let (driver, sources) = events::new();
+    let driver = driver.hand_over_after(Duration::from_secs(1_000)); // only what the test does moves the role
+    let counted = Counted::default();
+    let (done, returned) = mpsc::channel();
+    let threads = [0, 1, 2].map(|index| {
+        let parker = Parker::with_wait(driver.or(counted.clone())).with_spin(Spin::off());
+        let unparker = parker.unparker();
+        let socket = sources.socket(move || _ = unparker.unpark());
+        let (done, (park, parks)) = (done.clone(), mpsc::channel());
+        let thread = thread::spawn(move || {
+            for () in parks {
+                parker.park();
+                done.send(index).unwrap();
+            }
+        });
+        (park, socket, thread)
+    });
+    let park = |index: usize| threads[index].0.send(()).unwrap();
+    let event = |index: usize| {
+        threads[index].1.send(&[0]).unwrap();
+        assert_eq!(returned.recv().unwrap(), index);
+    };
+    let asleep = |sleeps| until(|| counted.sleeps.load(SeqCst) == sleeps);
+    let polled_by = |index: usize| until(|| *sources.polled_by.lock().unwrap() == threads[index].2.thread().id());
+    park(0);
+    polled_by(0);
+    park(1);
+    asleep(1);
+    event(0);
+    polled_by(1); // at once, as this was the first time
+    park(0);
+    asleep(2);
+    event(1); // wakes the standby, which counts down
+    asleep(3);
+    let polls = sources.polls.load(SeqCst);
+    park(1);
+    until(|| sources.polls.load(SeqCst) > polls);
+    event(0); // no standby is left
+    park(2);
+    asleep(4);
+    let wakes = counted.wakes.load(SeqCst);
+    event(1);
+    assert_eq!(counted.wakes.load(SeqCst), wakes);
+    park(1);
+    event(2);
+    event(1);
+    for (park, _, thread) in threads {
+        drop(park);
+        home([thread]);
+    }
 }

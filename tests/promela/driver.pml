@@ -273,6 +273,13 @@ inline wake_bed() {
 #define must_sleep (is_early || !is_standby && is_bare(me) && a_worker_sleeps)
 #endif
 
+#ifndef NEVER
+#define lacks_a_standby (!is_standby && holder != NONE && !(is_bare(me) && a_worker_sleeps) && \
+    (standby == NONE || !is_bare(me) && (is_bare(standby) || standby < me)))
+#else
+#define lacks_a_standby false
+#endif
+
 proctype thread(byte me) {
     byte target = NONE, armed = NONE;
     bool listed, gives_way, takes_over, over, has_token, timed_out, panicked, sees;
@@ -352,6 +359,22 @@ looks:
             check()
         };
         goto polls
+    /* The role is often left: this may be so whenever it is held. */
+    :: d_step { is_free && !must_leave_now && must_sleep && lacks_a_standby ->
+            no_standby();
+            standby = me;
+            begun = true;
+#ifndef NO_LIMIT_AT_FIRST
+            counts[me] = true;
+#endif
+            takes_over = waiting && holder < THREADS && is_bare(holder) && !is_bare(me);
+            asleep[me] = true;
+            listed = true;
+            over = false;
+            in_bed[me] = true;
+            check()
+        };
+        break
 #ifdef LIST_LATE
     :: d_step { is_free && !must_leave_now && must_sleep -> skip };
         break
