@@ -57,6 +57,7 @@
 //! - A thread that stops polling, because it has a task to run for example, makes a sleeping thread the *standby*. If the event loop
 //!   was seldom left lately, the standby polls at once. Otherwise it does so once no thread has polled for `hand_over_after`.
 //!   So a thread that often polls and runs short tasks in between wakes no other one each time, and a task that takes long delays events by that time at most.
+//!   A thread that goes to sleep while the event loop is often left is the standby by itself: none has to be woken for it.
 //! - In an idle process, one thread is in the event loop, and no thread wakes up periodically.
 //! - A busy thread can look for events without waiting: [`Driver::poll_now`].
 //!
