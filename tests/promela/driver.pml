@@ -274,7 +274,7 @@ inline wake_bed() {
 #endif
 
 #ifndef NEVER
-#define lacks_a_standby (!is_standby && holder != NONE && !(is_bare(me) && a_worker_sleeps) && \
+#define lacks_a_standby (!is_standby && holder < THREADS && !(is_bare(me) && a_worker_sleeps) && \
     (standby == NONE || !is_bare(me) && (is_bare(standby) || standby < me)))
 #else
 #define lacks_a_standby false
