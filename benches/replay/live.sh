@@ -39,7 +39,7 @@ part() { # NAME FILE SED
 }
 part nothing "" ""
 . "$root/benches/replay/parts.sh"
-edit benches/src/contenders.rs "s/ours(Ours::new());/crate::pair!(atomic_parker);/
+edit benches/src/contenders.rs "s/ours(Ours::new()),/crate::pair!(atomic_parker),/
     s/Floor Document Crossbeam Parking Std OursCondvar OursCondvarOff/OursCondvar$contenders/
     /#\[cfg(any(target_os.*]/{N; /for_each_contender/d}
     /for_each_contender!(@ .*OursParkingLot/d

@@ -155,30 +155,42 @@ impl Signal {
 /// The number of round trips before the measurement.
 const WARM_UP: u64 = 100;
 
-/// Two threads that send a signal back and forth.
-pub fn over_signal<B: BlockOn>(place: Place, count: u64) -> Duration {
+/// Round trips over any kind of channel: `pair` makes one, `send` and `receive` use it.
+pub fn round_trips<B: BlockOn, Receiver, Sender: Send>(
+    place: Place,
+    count: u64,
+    pair: impl Fn() -> (Receiver, Sender) + Sync,
+    send: impl Fn(&B, &Sender) + Sync,
+    receive: impl Fn(&B, &Receiver) + Sync,
+) -> Duration {
+    let (send, receive) = (&send, &receive);
     place.run(
-        || {
-            let signal = Signal::default();
-            (signal.clone(), signal)
-        },
-        |own, other| {
+        pair,
+        |receiver, sender| {
             let runtime = B::new();
             let round_trip = || {
-                other.set();
-                runtime.block_on(own.wait());
+                send(&runtime, &sender);
+                receive(&runtime, &receiver);
             };
             (0..WARM_UP).for_each(|_| round_trip());
             let start = Instant::now();
             (0..count).for_each(|_| round_trip());
             start.elapsed()
         },
-        |own, other| {
+        |receiver, sender| {
             let runtime = B::new();
             for _ in 0..WARM_UP + count {
-                runtime.block_on(own.wait());
-                other.set();
+                receive(&runtime, &receiver);
+                send(&runtime, &sender);
             }
         },
     )
+}
+
+pub fn over_signal<B: BlockOn>(place: Place, count: u64) -> Duration {
+    let pair = || {
+        let signal = Signal::default();
+        (signal.clone(), signal)
+    };
+    round_trips::<B, Signal, Signal>(place, count, pair, |_, s| s.set(), |b, s| b.block_on(s.wait()))
 }

@@ -10,6 +10,7 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::task::Waker;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,12 @@ pub trait Contender: 'static {
     fn park_timeout(parker: &Self::Parker, timeout: Duration);
 
     fn unpark(unparker: &Self::Unparker);
+
+    /// Takes the token if it is set. Only some contenders have it.
+    const TRY_PARK: Option<fn(&Self::Parker) -> bool> = None;
+
+    /// Makes a waker that unparks. Only some contenders have it.
+    const WAKER: Option<fn(Self::Unparker) -> Waker> = None;
 
     /// Waits until a [`signal`](Contender::signal). `park`, unless that may return without a token.
     fn wait(parker: &Self::Parker) {
@@ -158,6 +165,8 @@ impl Contender for Floor {
     fn unpark(token: &Self::Unparker) {
         token.swap(true, Ordering::Release);
     }
+
+    const TRY_PARK: Option<fn(&Self::Parker) -> bool> = Some(|token| token.swap(false, Ordering::Acquire));
 }
 
 /// The parker of the document: a flag under a mutex, and a condition variable.
@@ -204,9 +213,10 @@ impl Contender for Document {
 }
 
 /// Contenders with the usual method names: the name of the type, its kind, its name in the tables, the types of the
-/// pair, and an expression that makes a pair.
+/// pair, an expression that makes a pair, and further methods.
 macro_rules! parkers {
-    ($($(#[$cfg:meta])? $type:ident: $kind:ident, $name:literal, $parker:ty, $unparker:ty, $pair:expr;)*) => {$(
+    ($($(#[$cfg:meta])? $type:ident: $kind:ident, $name:literal, $parker:ty, $unparker:ty, $pair:expr
+        $(, $extra:ident = $can:expr)*;)*) => {$(
         $(#[$cfg])?
         pub struct $type;
 
@@ -236,8 +246,16 @@ macro_rules! parkers {
             fn unpark(unparker: &Self::Unparker) {
                 unparker.unpark();
             }
+
+            $(parkers! { @can $extra = $can })*
         }
     )*};
+    (@can TRY_PARK = $can:expr) => {
+        const TRY_PARK: Option<fn(&Self::Parker) -> bool> = Some($can);
+    };
+    (@can WAKER = $can:expr) => {
+        const WAKER: Option<fn(Self::Unparker) -> Waker> = Some($can);
+    };
 }
 
 /// The pair of a parker of this crate.
@@ -254,17 +272,20 @@ parkers! {
         let unparker = parker.unparker().clone();
         (parker, unparker)
     };
-    Parking: Peer, "parking", parking::Parker, parking::Unparker, parking::pair();
-    OursCondvar: Ours, "ours", Ours, atomic_parker::Unparker, ours(Ours::new());
-    OursCondvarOff: Ours, "ours, no spin", Ours, atomic_parker::Unparker, ours(Ours::new().with_spin(Spin::off()));
+    Parking: Peer, "parking", parking::Parker, parking::Unparker, parking::pair(), WAKER = Waker::from;
+    OursCondvar: Ours, "ours", Ours, atomic_parker::Unparker, ours(Ours::new()),
+        TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
+    OursCondvarOff: Ours, "ours, no spin", Ours, atomic_parker::Unparker, ours(Ours::new().with_spin(Spin::off())),
+        TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     // Not in `for_each_contender!`.
     OursUpTo50: Ours, "ours, up to 50 µs", Ours, atomic_parker::Unparker,
-        ours(Ours::new().with_spin(Spin::adaptive_up_to(Duration::from_micros(50))));
+        ours(Ours::new().with_spin(Spin::adaptive_up_to(Duration::from_micros(50)))),
+        TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     OursFutex: Ours, "ours, futex", Ours<wait::Futex>, atomic_parker::Unparker<wait::Futex>,
-        ours(Ours::with_wait(Default::default()));
+        ours(Ours::with_wait(Default::default())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
     OursParkingLot: Ours, "ours, parking_lot", Ours<wait::ParkingLot>, atomic_parker::Unparker<wait::ParkingLot>,
-        ours(Ours::with_wait(Default::default()));
+        ours(Ours::with_wait(Default::default())), TRY_PARK = |parker| parker.try_park(), WAKER = Waker::from;
 }
 
 /// `std::thread::park`. Its token belongs to the thread, so `wait` also checks a flag of the pair.
