@@ -141,6 +141,7 @@ impl Role {
     pub(super) fn set_hand_over_after(&self, time: Duration) -> Armed {
         let mut group = lock(&self.group);
         group.hand_over_after = time;
+        group.often_left = false; // by the former time
         match group.standby.is_some() || self.word() == VACANT {
             true => group.arm(true),
             false => Armed(None),

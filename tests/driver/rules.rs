@@ -10,7 +10,7 @@ use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{mpsc, Arc, Mutex};
 use std::task::Poll;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 const NEVER: Duration = Duration::MAX;
@@ -142,6 +142,68 @@ fn a_thread_that_goes_to_sleep_beside_a_busy_one_polls_after_it() {
         unparker.unpark();
         home([sleeper]);
     }
+}
+
+/// A thread is the standby by itself while the event loop is often left. Not without hand-over, where it would count down for ever.
+#[test]
+fn there_is_no_standby_without_hand_over() {
+    let (driver, sources) = events::new();
+    let driver = driver.hand_over_after(Duration::from_secs(3600));
+    let counted = Counted::default();
+    let parkers = [(); 2].map(|()| Parker::with_wait(driver.or(counted.clone())).with_spin(Spin::off()));
+    let [one, two] = parkers.each_ref().map(Parker::unparker);
+    let [(go, goes), (go_on, goes_on)] = [(); 2].map(|()| mpsc::channel::<()>());
+    let [first, second] = parkers;
+    let first = thread::spawn(move || {
+        first.park();
+        for () in goes {
+            first.park();
+        }
+    });
+    let polls = |thread: &JoinHandle<()>| until(|| *sources.polled_by.lock().unwrap() == thread.thread().id());
+    let sleeps = |count| until(|| counted.sleeps.load(SeqCst) >= count);
+    polls(&first);
+    let second = thread::spawn(move || {
+        second.park();
+        goes_on.recv().unwrap();
+        second.park();
+    });
+    sleeps(1);
+    // The first time, the other thread takes over at once. The second time, it becomes the standby.
+    one.unpark();
+    polls(&second);
+    go.send(()).unwrap();
+    sleeps(2);
+    two.unpark();
+    until(|| !driver.is_polled());
+    let driver = driver.hand_over_after(NEVER);
+    polls(&first);
+    let slept = counted.sleeps.load(SeqCst);
+    go_on.send(()).unwrap();
+    sleeps(slept + 1);
+    one.unpark();
+    until(|| !driver.is_polled());
+    // A thread that goes to sleep beside a busy one is asked to poll, or the other one.
+    let (begin, begun) = mpsc::channel();
+    let (end, ends) = mpsc::channel::<()>();
+    let ends = Mutex::new(ends);
+    sources.timer(Instant::now(), move || {
+        begin.send(()).unwrap();
+        ends.lock().unwrap().recv().unwrap();
+    });
+    let busy = driver.clone();
+    let busy = thread::spawn(move || assert!(busy.poll_now()));
+    begun.recv().unwrap();
+    let slept = counted.sleeps.load(SeqCst);
+    go.send(()).unwrap();
+    sleeps(slept + 1);
+    end.send(()).unwrap();
+    home([busy]);
+    until(|| driver.is_polled());
+    drop(go);
+    one.unpark();
+    two.unpark();
+    home([first, second]);
 }
 
 #[test]
