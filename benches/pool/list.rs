@@ -9,7 +9,7 @@ use atomic_parker::idle::Idle;
 use atomic_parker_benches::rows::{
     all_others, better_of, by_hand, floor, number, one, peers, row, Goal, Heading, Kind,
 };
-use atomic_parker_benches::runner::{in_turn, shuffled, Scenario, Slice, Turn};
+use atomic_parker_benches::runner::{in_turn, start_all, started_again, Scenario, Turn};
 use std::hint::black_box;
 use std::sync::atomic::{fence, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,8 +17,7 @@ use std::time::{Duration, Instant};
 /// Ours, with one call of `wake` for tasks that are pushed together.
 const TOGETHER: &str = "ours, wake(n)";
 
-/// The pools start again after that many slices, in a new order. A pool that starts first may be a tenth faster or slower
-/// than a later one of its kind, for as long as it lives.
+/// The pools start again after that many slices.
 const SLICES_A_START: usize = 8;
 
 type Make = fn(usize) -> Box<dyn Pool>;
@@ -62,31 +61,18 @@ fn pools(
         })
     };
     let entrants = pools().map(|(name, kind, _)| (name, kind)).collect();
-    let start_all = move |random: &mut fastrand::Rng| {
+    let start = move |random: &mut fastrand::Rng| {
         let all: Vec<_> = pools().collect();
-        let start = |number: usize| {
+        start_all(all.len(), random, |number| {
             let (name, kind, make) = all[number];
             let pool = make(workers);
             // The start of a pool is not measured.
             slice(&*pool);
-            (number, Turn { name, kind, slice: Box::new(move || slice(&*pool)) })
-        };
-        let mut turns: Vec<_> = shuffled(all.len(), random).into_iter().map(start).collect();
-        turns.sort_by_key(|&(number, _)| number);
-        in_turn(turns.into_iter().map(|(_, turn)| turn).collect())
-    };
-    let start = move || -> Slice {
-        let mut current: Option<Slice> = None;
-        let mut count = 0;
-        Box::new(move |random| {
-            if count % SLICES_A_START == 0 {
-                current = None; // ends the threads
-            }
-            count += 1;
-            current.get_or_insert_with(|| start_all(random))(random)
+            Turn { name, kind, slice: Box::new(move || slice(&*pool)) }
         })
     };
-    Scenario { name, rows, entrants, slices, start: Box::new(start) }
+    let start = Box::new(move || started_again(SLICES_A_START, start));
+    Scenario { name, rows, entrants, slices, start }
 }
 
 pub fn scenarios() -> Vec<Scenario> {

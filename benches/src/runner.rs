@@ -40,6 +40,27 @@ pub fn in_turn(mut turns: Vec<Turn>) -> Slice {
     })
 }
 
+/// Starts all entrants again after so many slices: a pool may be faster or slower than others of its kind for as long as it lives.
+pub fn started_again(slices_a_start: usize, start: impl Fn(&mut fastrand::Rng) -> Slice + 'static) -> Slice {
+    let mut current: Option<Slice> = None;
+    let mut count = 0;
+    Box::new(move |random| {
+        if count % slices_a_start == 0 {
+            current = None; // ends the threads
+        }
+        count += 1;
+        current.get_or_insert_with(|| start(random))(random)
+    })
+}
+
+/// Starts them in a random order, as the first one to start may be faster or slower than a later one of its kind.
+pub fn start_all(count: usize, random: &mut fastrand::Rng, start: impl FnMut(usize) -> Turn) -> Slice {
+    let order = shuffled(count, random);
+    let mut turns: Vec<_> = order.iter().copied().zip(order.iter().copied().map(start)).collect();
+    turns.sort_by_key(|&(number, _)| number);
+    in_turn(turns.into_iter().map(|(_, turn)| turn).collect())
+}
+
 pub fn shuffled(count: usize, random: &mut fastrand::Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     random.shuffle(&mut order);

@@ -1,6 +1,6 @@
 //! Crates beside the same crates on this one, in turn. Options: see `benches/src/runner.rs`.
 //!
-//! Each entrant of a scenario has one pool, or starts a server for each slice. Only calls are timed, and not the pauses between
+//! Each entrant of a scenario has one pool at a time, or starts a server for each slice. Only calls are timed, and not the pauses between
 //! them. The processor time is that of the whole process, but for what the calling thread uses to pause. Servers: see the bench net.
 
 #[path = "../../../benches/net/load.rs"]
@@ -11,7 +11,7 @@ mod server;
 mod tokio;
 
 use atomic_parker_benches::rows::{one, row, Goal, Heading, Kind};
-use atomic_parker_benches::runner::{in_turn, Scenario, Turn};
+use atomic_parker_benches::runner::{start_all, started_again, Scenario, Turn};
 use atomic_parker_benches::usage::{during, process, thread, Usage};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -68,21 +68,24 @@ fn rows(name: &str, goals: [Option<Goal>; 3]) -> Vec<Heading> {
     values.into_iter().zip(goals).map(heading).collect()
 }
 
-/// `slices`: of this crate's version, and of the original.
+/// The two start again after so many slices.
+const SLICES_A_START: usize = 5;
+
+/// `start`: this crate's version, or the original; returns what runs a slice on it.
 fn scenario(
     name: String,
     rows: Vec<Heading>,
-    slices: impl FnOnce() -> [Box<dyn FnMut() -> Vec<f64>>; 2] + 'static,
+    start: impl Fn(bool) -> Box<dyn FnMut() -> Vec<f64>> + Copy + 'static,
 ) -> Scenario {
-    let start = || {
-        let [moved, original] = slices();
-        in_turn(vec![
-            Turn { name: "ours", kind: Kind::Ours, slice: moved },
-            Turn { name: ORIGINAL, kind: Kind::Peer, slice: original },
-        ])
+    const ENTRANTS: [(&str, Kind); 2] = [("ours", Kind::Ours), (ORIGINAL, Kind::Peer)];
+    let start = move |random: &mut fastrand::Rng| {
+        start_all(ENTRANTS.len(), random, |number| {
+            let (entrant, kind) = ENTRANTS[number];
+            Turn { name: entrant, kind, slice: start(entrant != ORIGINAL) }
+        })
     };
-    let entrants = vec![("ours", Kind::Ours), (ORIGINAL, Kind::Peer)];
-    Scenario { name, rows, entrants, slices: 40, start: Box::new(start) }
+    let start = Box::new(move || started_again(SLICES_A_START, start));
+    Scenario { name, rows, entrants: ENTRANTS.into(), slices: 40, start }
 }
 
 fn main() -> ExitCode {
