@@ -1,11 +1,8 @@
-//! A toy executor on [`atomic_parker::idle`], with any number of workers, that runs on std and on loom alike.
+//! A toy pool on [`atomic_parker::idle`], with any number of workers, that runs on std and on loom alike.
 
 use atomic_parker::idle::{self, Idle, Next};
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 /// A downstream crate only has to select its own locks and atomics.
@@ -17,121 +14,61 @@ pub mod sync {
     pub use loom::{sync::Mutex, thread};
 }
 
-use sync::Mutex;
-
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-struct Shared {
-    ready: Mutex<VecDeque<Arc<Task>>>,
-    idle: Idle,
-}
-
-struct Task {
-    /// `None` when the job is done.
-    job: Mutex<Option<Job>>,
-    shared: Arc<Shared>,
-}
-
-impl Wake for Task {
-    fn wake(self: Arc<Self>) {
-        let shared = self.shared.clone();
-        shared.ready.lock().unwrap().push_back(self);
-        shared.idle.wake_one();
-    }
-}
-
-impl Task {
-    /// Returns whether this poll finished the job.
-    fn poll(self: Arc<Self>) -> bool {
-        let waker = Waker::from(self.clone());
-        let mut job = self.job.lock().unwrap();
-        let done = job.as_mut().is_some_and(|job| job.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
-        if done {
-            *job = None;
-        }
-        done
-    }
-}
+type Job = Box<dyn FnOnce() + Send>;
 
 /// Spawns jobs.
 #[derive(Clone)]
-pub struct Spawner(Arc<Shared>);
+pub struct Spawner {
+    jobs: Arc<sync::Mutex<VecDeque<Job>>>,
+    idle: Idle,
+}
 
 impl Spawner {
-    pub fn spawn(&self, job: impl Future<Output = ()> + Send + 'static) {
-        Arc::new(Task { job: Mutex::new(Some(Box::pin(job))), shared: self.0.clone() }).wake();
+    pub fn spawn(&self, job: impl FnOnce() + Send + 'static) {
+        self.jobs.lock().unwrap().push_back(Box::new(job));
+        self.idle.wake_one();
     }
 
     pub fn backlog(&self) -> usize {
-        self.0.ready.lock().unwrap().len()
+        self.jobs.lock().unwrap().len()
     }
 
-    /// Ends the workers when no job is left to poll.
+    /// Ends the workers when no job is left.
     pub fn close(&self) {
-        self.0.idle.close();
+        self.idle.close();
     }
 }
 
 /// Runs jobs on the calling thread.
 pub struct Worker {
     worker: idle::Worker,
-    shared: Arc<Shared>,
+    spawner: Spawner,
 }
 
-pub fn executor(workers: usize) -> (Spawner, Vec<Worker>) {
+pub fn pool(workers: usize) -> (Spawner, Vec<Worker>) {
     let (idle, workers) = Idle::new(workers);
-    let shared = Arc::new(Shared { ready: Mutex::default(), idle });
-    let workers = workers.into_iter().map(|worker| Worker { worker, shared: shared.clone() }).collect();
-    (Spawner(shared), workers)
+    let spawner = Spawner { jobs: Arc::default(), idle };
+    let workers = workers.into_iter().map(|worker| Worker { worker, spawner: spawner.clone() }).collect();
+    (spawner, workers)
 }
 
 impl Worker {
-    fn find(&self) -> Option<Arc<Task>> {
-        self.shared.ready.lock().unwrap().pop_front()
+    fn find(&self) -> Option<Job> {
+        self.spawner.jobs.lock().unwrap().pop_front()
     }
 
-    /// Polls until the spawner is closed. Returns the number of jobs that this worker finished.
+    /// Runs jobs until the spawner is closed. Returns their number.
     pub fn run(&self) -> usize {
-        let mut done = 0;
-        while let Some(task) = self.worker.next(|| self.find()) {
-            done += usize::from(task.poll());
-        }
-        done
+        std::iter::from_fn(|| self.worker.next(|| self.find())).map(|job| job()).count()
     }
 
-    /// Polls until it was idle for `patience`. Returns the number of jobs that this worker finished.
+    /// Runs jobs until it was idle for `patience`. Returns their number.
     pub fn run_until_idle(&self, patience: Duration) -> usize {
         let mut done = 0;
-        while let Next::Work(task) = self.worker.next_timeout(patience, || self.find()) {
-            done += usize::from(task.poll());
+        while let Next::Work(job) = self.worker.next_timeout(patience, || self.find()) {
+            job();
+            done += 1;
         }
         done
-    }
-}
-
-/// An event that happens once, and that jobs can wait for.
-#[derive(Clone, Default)]
-pub struct Event(Arc<Mutex<(bool, Option<Waker>)>>);
-
-impl Event {
-    pub fn happen(&self) {
-        let mut event = self.0.lock().unwrap();
-        event.0 = true;
-        let waker = event.1.take();
-        drop(event);
-        waker.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Future for Event {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut event = self.0.lock().unwrap();
-        if event.0 {
-            return Poll::Ready(());
-        }
-        event.1 = Some(context.waker().clone());
-        Poll::Pending
     }
 }

@@ -2,7 +2,7 @@
 
 use atomic_parker::AtomicParker;
 use downstream::sync::thread;
-use downstream::{executor, Event, Spawner, Worker};
+use downstream::{pool, Worker};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,36 +33,22 @@ fn run(workers: Vec<Worker>) -> usize {
     here.run() + others.into_iter().map(|worker| worker.join().unwrap()).sum::<usize>()
 }
 
-/// Counts jobs down, and closes the spawner at zero.
-#[derive(Clone)]
-struct CloseAfter(Arc<AtomicUsize>, Spawner);
-
-impl CloseAfter {
-    fn new(jobs: usize, spawner: &Spawner) -> Self {
-        Self(Arc::new(AtomicUsize::new(jobs)), spawner.clone())
-    }
-
-    fn done(&self) {
-        if self.0.fetch_sub(1, Relaxed) == 1 {
-            self.1.close();
-        }
-    }
-}
-
 /// Each job blocks its worker until the other job runs. So no worker may sleep while a job is left.
 #[test]
 fn jobs_that_wait_for_each_other_both_run() {
     explore(|| {
-        let (spawner, workers) = executor(2);
+        let (spawner, workers) = pool(2);
         let parkers = Arc::new([AtomicParker::new(), AtomicParker::new()]);
-        let end = CloseAfter::new(2, &spawner);
+        let left = Arc::new(AtomicUsize::new(2));
         let outside = thread::spawn(move || {
             for me in 0..2 {
-                let (parkers, end) = (parkers.clone(), end.clone());
-                spawner.spawn(async move {
+                let (parkers, left, end) = (parkers.clone(), left.clone(), spawner.clone());
+                spawner.spawn(move || {
                     parkers[1 - me].unpark();
                     parkers[me].park();
-                    end.done();
+                    if left.fetch_sub(1, Relaxed) == 1 {
+                        end.close();
+                    }
                 });
             }
         });
@@ -71,33 +57,13 @@ fn jobs_that_wait_for_each_other_both_run() {
     });
 }
 
-/// Another thread wakes a job that waits.
-#[test]
-fn no_wake_up_is_lost() {
-    explore(|| {
-        let (spawner, workers) = executor(2);
-        let event = Event::default();
-        let end = CloseAfter::new(1, &spawner);
-        spawner.spawn({
-            let event = event.clone();
-            async move {
-                event.await;
-                end.done();
-            }
-        });
-        let outside = thread::spawn(move || event.happen());
-        assert_eq!(run(workers), 1);
-        outside.join().unwrap();
-    });
-}
-
 /// A job that was spawned before `close` runs.
 #[test]
 fn close_loses_no_job() {
     explore(|| {
-        let (spawner, workers) = executor(2);
+        let (spawner, workers) = pool(2);
         let outside = thread::spawn(move || {
-            spawner.spawn(async {});
+            spawner.spawn(|| ());
             spawner.close();
         });
         assert_eq!(run(workers), 1);
@@ -109,11 +75,11 @@ fn close_loses_no_job() {
 #[test]
 fn a_timeout_loses_no_job() {
     explore(|| {
-        let (spawner, workers) = executor(1);
+        let (spawner, workers) = pool(1);
         let outside = thread::spawn({
             let spawner = spawner.clone();
             move || {
-                spawner.spawn(async {});
+                spawner.spawn(|| ());
                 let_deadlines_pass();
             }
         });
