@@ -82,14 +82,3 @@ fn an_executor_with_a_private_parker() {
         sender.join().unwrap();
     }
 }
-
-#[test]
-fn park_and_unpark_by_shared_reference() {
-    let parker = Arc::new(Parker::default());
-    let unparker = parker.clone();
-    parker.unpark();
-    parker.park();
-    let thread = thread::spawn(move || unparker.unpark());
-    parker.park();
-    assert!(thread.join().unwrap());
-}

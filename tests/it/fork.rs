@@ -29,14 +29,10 @@ fn round_trips(first: Parker<impl Slow>, second: Parker<impl Slow>) {
     peer.join().unwrap();
 }
 
-/// Sleeps in every way, on new parkers.
-fn all_parkers_work<W: Slow>() {
-    let new = || Parker::with_wait(W::default());
-    round_trips(new(), new());
-    assert!(!new().park_timeout(Duration::from_millis(1)));
-
+/// Threads that sleep on one parker.
+fn several_threads_park<W: Slow, const N: usize>() {
     let parker = Arc::new(AtomicParker::with_wait(W::default()));
-    let sleepers = [(); 2].map(|()| {
+    let sleepers = [(); N].map(|()| {
         let parker = parker.clone();
         thread::spawn(move || parker.park())
     });
@@ -47,6 +43,15 @@ fn all_parkers_work<W: Slow>() {
         }
         sleeper.join().unwrap();
     }
+}
+
+/// Sleeps in every way, on new parkers.
+fn all_parkers_work<W: Slow>() {
+    let new = || Parker::with_wait(W::default());
+    round_trips(new(), new());
+    assert!(!new().park_timeout(Duration::from_millis(1)));
+
+    several_threads_park::<W, 2>();
 
     let mut woken = false;
     block_on(poll_fn(|context| {
@@ -117,20 +122,7 @@ fn works_beside_sleepers<W: Slow>() {
     let is_asleep = |unparker: &Unparker<W>| format!("{unparker:?}").contains("Parked");
     until(|| unparkers.iter().all(is_asleep));
     for _ in 0..100 {
-        succeeds(fork(|| {
-            let parker = Arc::new(AtomicParker::with_wait(W::default()));
-            let sleepers = [(); 4].map(|()| {
-                let parker = parker.clone();
-                thread::spawn(move || parker.park())
-            });
-            for sleeper in sleepers {
-                while !sleeper.is_finished() {
-                    parker.unpark();
-                    thread::yield_now();
-                }
-                sleeper.join().unwrap();
-            }
-        }));
+        succeeds(fork(several_threads_park::<W, 4>));
     }
     unparkers.iter().for_each(|unparker| assert!(unparker.unpark()));
     sleepers.into_iter().for_each(home);

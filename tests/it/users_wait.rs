@@ -1,6 +1,6 @@
 //! Slow paths that a user could write, and that misbehave: they return early, panic, or are slow.
 
-use crate::support::{home, pair, until, Counting, Nap, Slow, Sticky};
+use crate::support::{home, pair, until, Nap, Slow, Sticky};
 use atomic_parker::wait::{self, Key, Sleeper, Wait};
 use atomic_parker::{AtomicParker, ParkState, Parker, Unparker};
 use std::cell::Cell;
@@ -353,20 +353,6 @@ fn a_key_stands_for_one_parker() {
         (*keys.slept.get().unwrap(), parker)
     });
     assert_ne!(addresses[0].0, addresses[1].0);
-}
-
-#[test]
-fn an_arc_of_a_slow_path_is_a_slow_path() {
-    let (wait, counts) = Counting::<wait::Condvar>::new();
-    let wait = Arc::new(wait);
-    let parker = Parker::with_wait(wait.clone());
-    let unparker = parker.unparker();
-    let sleeper = thread::spawn(move || parker.park());
-    until(|| counts.inside() == 1);
-    assert_eq!(unparker.notify(), ParkState::Parked);
-    home(sleeper);
-    assert!(counts.waits() >= 1);
-    assert_eq!(counts.wakes(), 1);
 }
 
 /// A wake for one of two parkers on a shared slow path must not end with a sleeper of the other.
