@@ -114,6 +114,7 @@ impl Roster {
         (self.row(index / self.in_row.places()), 1 << (index % self.in_row.places()))
     }
 
+    #[inline]
     pub(super) fn head(&self) -> Head {
         Head(self.near.head.load(Ordering::Relaxed))
     }
