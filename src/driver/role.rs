@@ -20,8 +20,10 @@
 //! been vacant for `hand_over_after`, and stops to count after a period in which the role was held and taken at most once.
 //!
 //! **Invariant.** While a thread sleeps in its bed, the role is held, or there is a standby: it counts down, or a wake is on
-//! its way to it. (If `hand_over_after` is `MAX`, only once a thread has gone to sleep since the role was given up, or beside a BUSY holder.) A thread joins the list only if the role is held or there is a standby. A holder
-//! that leaves arms a standby if there is none, a standby that leaves arms another or finds the role held, and one stops to count only if the role is held.
+//! its way to it. (If `hand_over_after` is `MAX`, only once a thread has gone to sleep since the role was given up, or beside a BUSY
+//! holder.) A thread joins the list only if the role is held or there is a standby. A holder that leaves arms a standby if there is none,
+//! a standby that leaves arms another or finds the role held, and one stops to count only if the role is held. One that is replaced
+//! when another thread goes to its bed leaves that one counting.
 //!
 //! # Orderings
 //!
