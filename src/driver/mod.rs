@@ -57,7 +57,7 @@
 //! - A thread that stops polling, because it has a task to run for example, makes a sleeping thread the *standby*. If the event loop
 //!   was seldom left lately, the standby polls at once. Otherwise it does so once no thread has polled for `hand_over_after`.
 //!   So a thread that often polls and runs short tasks in between wakes no other one each time, and a task that takes long delays events by that time at most.
-//!   A thread that goes to sleep while the event loop is often left is the standby by itself: none has to be woken for it.
+//!   A thread that goes to sleep while the event loop is often left may become the standby by itself: then none has to be woken for it.
 //! - In an idle process, one thread is in the event loop, and no thread wakes up periodically.
 //! - A busy thread can look for events without waiting: [`Driver::poll_now`].
 //!
@@ -83,7 +83,7 @@ use crate::atomic_parker::{AtomicParker, Sleepers};
 use crate::sync::{has_passed, lock, now, Mutex};
 use crate::wait::{Condvar, Key, Sleeper, Wait};
 use polled::Polling;
-use role::{Bed, Member, Period, Role, Turn};
+use role::{Bed, Member, Role, Turn};
 use std::fmt;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -385,9 +385,9 @@ impl<E: EventLoop, W: Wait + Send + Sync + 'static> DriverOr<E, W> {
     fn sleep<B: Wait + Send + Sync + 'static>(&self, sleeper: &Sleeper<'_>, own: &Arc<Own<B>>, sleepers: Sleepers) {
         let role = &self.driver.shared.role;
         let bed: Arc<dyn Bed> = own.clone();
-        let mut place = Place { role, bed: &bed, period: None };
+        let mut place = Place { role, bed: &bed, listed: false };
         while sleeper.still_parked() && !has_passed(sleeper.deadline()) {
-            match role.look(self.member(), &bed, &mut place.period, || self.interrupt()) {
+            match role.look(self.member(), &bed, &mut place.listed, || self.interrupt()) {
                 Turn::Poll => self.poll(sleeper),
                 Turn::Sleep(end) => {
                     // In this order: a wake that came before this thread was in the list has set the token.
@@ -475,11 +475,11 @@ impl<E, W> fmt::Debug for DriverOr<E, W> {
 impl<E, W: RefUnwindSafe> UnwindSafe for DriverOr<E, W> {}
 impl<E, W: RefUnwindSafe> RefUnwindSafe for DriverOr<E, W> {}
 
-/// The place in the list of sleepers, if `period` is not `None`.
+/// The place in the list of sleepers.
 struct Place<'a> {
     role: &'a Role,
     bed: &'a Arc<dyn Bed>,
-    period: Option<Period>,
+    listed: bool,
 }
 
 impl Place<'_> {
@@ -488,7 +488,7 @@ impl Place<'_> {
     }
 
     fn end(&mut self) {
-        if self.period.take().is_some() {
+        if std::mem::take(&mut self.listed) {
             self.role.leave(self.bed).wake();
         }
     }

@@ -10,7 +10,7 @@
 //! | [`look`](Role::look) | a thread about to sleep, or woken in its bed | VACANT to its number, WAITING: it polls. Not if it is the standby before its time, nor for a bare thread beside a sleeping worker, unless it is the standby | joins or leaves the list of sleepers; a standby goes on to count, or stops; one that finds the role held, though often left, becomes the standby if there is none of its rank or a higher one; a worker beside a bare thread that polls interrupts that one |
 //! | [`awake`](Role::awake) | the holder, after `wait` | clear WAITING | no lock |
 //! | [`again`](Role::again) | the holder, if it has no token after `deliver` | set WAITING; not for a bare thread beside a sleeping worker | |
-//! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one; if one of them looked while the word was BUSY, at once |
+//! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one. At once, also beside a standby, if one of them looked while the word was BUSY, or for a bare thread beside a sleeping worker |
 //! | [`leave`](Role::leave) | a thread that has slept in its bed | no change | leaves the list. The standby, role VACANT: arms another |
 //! | [`take_now`](Role::take_now) | a busy thread | VACANT to BUSY | |
 //! | [`set_hand_over_after`](Role::set_hand_over_after) | any thread | no change | a standby, or the role VACANT: arms one at once |
@@ -19,11 +19,11 @@
 //! for the first time in `hand_over_after`, that sleeper takes it at once. Otherwise it counts down: it takes the role when that has
 //! been vacant for `hand_over_after`, and stops to count after a period in which the role was held and taken at most once.
 //!
-//! **Invariant.** While a thread sleeps in its bed, the role is held, or there is a standby: it counts down, or a wake is on
-//! its way to it. (If `hand_over_after` is `MAX`, only once a thread has gone to sleep since the role was given up, or beside a BUSY
-//! holder.) A thread joins the list only if the role is held or there is a standby. A holder that leaves arms a standby if there is none,
-//! a standby that leaves arms another or finds the role held, and one stops to count only if the role is held. One that is replaced
-//! when another thread goes to its bed leaves that one counting.
+//! **Invariant.** While a thread sleeps in its bed, the role is held, or there is a standby: it counts down, by `hand_over_after` at the
+//! latest, or a wake is on its way to it. (If `hand_over_after` is `MAX`, only once a thread has gone to sleep since the role was given
+//! up, or beside a BUSY holder.) A thread joins the list only if the role is held or there is a standby. A holder that leaves arms a
+//! standby if there is none, a standby that leaves arms another or finds the role held, and one stops to count only if the role is
+//! held. One that is replaced when another thread goes to its bed leaves that one counting.
 //!
 //! # Orderings
 //!
@@ -67,9 +67,9 @@ pub(super) enum Turn {
     Sleep(Option<Instant>),
 }
 
-/// What a thread in its bed remembers: the period in which it counts down as the standby.
-#[derive(Default)]
-pub(super) struct Period {
+/// For how long the standby sleeps.
+#[derive(Clone, Copy)]
+struct Period {
     end: Option<Instant>,
     /// How often the role had been taken when the period began.
     taken: usize,
@@ -118,6 +118,14 @@ struct Standby {
     rank: usize,
     /// It takes the role as soon as it looks.
     at_once: bool,
+    /// `None` until it counts down.
+    period: Option<Period>,
+}
+
+impl Standby {
+    fn new(member: Member, bed: &Arc<dyn Bed>, at_once: bool) -> Self {
+        Self { bed: address(bed), rank: member.rank, at_once, period: None }
+    }
 }
 
 fn address(bed: &Arc<dyn Bed>) -> usize {
@@ -188,24 +196,18 @@ impl Role {
         self.set(member.number);
     }
 
-    /// A thread without a token polls or sleeps. `period` is `None` while the thread is not in the list of sleepers.
+    /// A thread without a token polls or sleeps. `listed`: whether it is in the list of sleepers.
     ///
     /// Calls `interrupt` if the thread is a worker, and a bare thread polls in its place.
-    pub(super) fn look(
-        &self,
-        member: Member,
-        bed: &Arc<dyn Bed>,
-        period: &mut Option<Period>,
-        interrupt: impl FnOnce(),
-    ) -> Turn {
+    pub(super) fn look(&self, member: Member, bed: &Arc<dyn Bed>, listed: &mut bool, interrupt: impl FnOnce()) -> Turn {
         let mut group = lock(&self.group);
         let word = self.word();
-        let standby = group.standby.as_ref().filter(|standby| period.is_some() && standby.bed == address(bed));
+        let standby = group.standby.as_ref().filter(|standby| *listed && standby.bed == address(bed));
         let (is_standby, at_once) = (standby.is_some(), standby.is_some_and(|standby| standby.at_once));
         let is_early = is_standby && !at_once && !has_passed(group.due);
         let gives_way = !is_standby && group.gives_way(member);
         if word == VACANT && !is_early && !gives_way {
-            if period.take().is_some() {
+            if mem::take(listed) {
                 group.remove(bed);
             }
             if is_standby {
@@ -215,19 +217,17 @@ impl Role {
             return Turn::Poll;
         }
         group.missed |= word == BUSY;
-        if period.is_none() {
+        if !mem::replace(listed, true) {
             group.asleep.push(Asleep { member, bed: bed.clone() });
         }
-        let period = period.get_or_insert_with(Period::default);
         if is_standby {
-            return Turn::Sleep(group.count_down(word == VACANT, at_once, period));
+            return Turn::Sleep(group.count_down(word == VACANT));
         }
-        *period = Period::default();
         let mut end = None;
         if word > BUSY && !gives_way && group.lacks_a_standby(member) {
             // No thread has to be woken for it later.
-            group.standby = Some(Standby { bed: address(bed), rank: member.rank, at_once: false });
-            end = group.count_down(false, false, period);
+            group.standby = Some(Standby::new(member, bed, false));
+            end = group.count_down(false);
         }
         let armed = match word == VACANT && group.standby.is_none() {
             true => group.arm(true),
@@ -289,7 +289,7 @@ impl Role {
         let is_wanted = missed || group.gives_way(Member { number: BUSY, rank: group.holder });
         group.often_left = !is_rare;
         group.due = deadline_after(group.hand_over_after);
-        if group.standby.is_none() && (group.due.is_some() || is_wanted) {
+        if is_wanted || (group.standby.is_none() && group.due.is_some()) {
             return group.arm(is_rare || is_wanted);
         }
         Armed(None)
@@ -324,26 +324,29 @@ impl Group {
     /// Makes the sleeper with the highest rank the standby.
     fn arm(&mut self, at_once: bool) -> Armed {
         let highest = self.asleep.iter().max_by_key(|asleep| asleep.member.rank);
-        self.standby = highest.map(|asleep| Standby { bed: address(&asleep.bed), rank: asleep.member.rank, at_once });
+        self.standby = highest.map(|asleep| Standby::new(asleep.member, &asleep.bed, at_once));
         Armed(highest.map(|asleep| asleep.bed.clone()))
     }
 
     /// How long the standby sleeps that does not take the role now; without a limit once it is none any more.
-    fn count_down(&mut self, vacant: bool, at_once: bool, period: &mut Period) -> Option<Instant> {
+    fn count_down(&mut self, vacant: bool) -> Option<Instant> {
         let taken = self.taken;
+        let standby = self.standby.as_mut()?;
         if vacant {
-            *period = Period { end: self.due, taken };
+            standby.period = Some(Period { end: self.due, taken });
             return self.due;
         }
-        let is_over = has_passed(period.end);
-        if at_once || (is_over && taken.wrapping_sub(period.taken) <= 1) {
-            *period = Period::default();
+        let period = standby.period.filter(|period| !has_passed(period.end));
+        let is_quiet = standby.period.is_some_and(|period| taken.wrapping_sub(period.taken) <= 1);
+        if standby.at_once || (period.is_none() && is_quiet) {
             self.standby = None;
             return None;
         }
-        if is_over || period.end.is_none() {
-            *period = Period { end: deadline_after(self.hand_over_after), taken };
-        }
-        period.end
+        let begin = || Period { end: deadline_after(self.hand_over_after), taken };
+        standby.period.insert(period.unwrap_or_else(begin)).end
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[path = "role_tests.rs"]
+mod tests;

@@ -138,9 +138,10 @@ where
     ///
     /// - The event loop's `deliver` announces the work of its events by [`wake_one`](Idle::wake_one) or [`wake`](Idle::wake), through a
     ///   [`WeakIdle`](super::WeakIdle), as the set keeps the event loop alive. The first announcement goes to the polling worker
-    ///   itself. So for a single event no other worker is woken. That worker looks before it polls again, also if each announcement went
-    ///   to another one.
-    /// - While a worker waits in the event loop, it is woken last of those that sleep. (In a set of more than 32 workers, of its group of 32.)
+    ///   itself. So for a single event no other worker is woken. After each of them that worker looks before it polls again, whichever
+    ///   worker was woken. If another thread announces at that moment, it may look for nothing.
+    /// - While a worker waits in the event loop, it is woken last of those that sleep. (Both of its group of 32 workers only, or of 16 on
+    ///   32-bit systems.)
     /// - A busy worker polls without waiting at each 61st call since its last sleep. With an [audit](Builder::audit), it does so at each
     ///   call. [`Steps`](super::Steps) do not: see [`Driver::poll_now`].
     /// - The set polls only with workers that sleep. So in a set that [grows](Builder::start), events wait for the first announcement, and

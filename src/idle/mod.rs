@@ -50,7 +50,7 @@ use std::time::Duration;
 /// # Cost
 ///
 /// While no worker sleeps or searches, [`wake_one`](Idle::wake_one) and [`wake`](Idle::wake) are one `SeqCst` fence and
-/// one load; while a search goes on, one exchange more at most. An announcement that wakes a worker makes two exchanges, and
+/// one load; while a search goes on, one exchange more at most, and one for the worker that delivers events. An announcement that wakes a worker makes two exchanges, and
 /// calls [`Unparker::unpark`], which may make a system call, and on some slow paths takes a lock. Apart from that, announcements are lock-free; so a signal handler may call them where it may
 /// call `unpark`, in a set without [`start`](Builder::start) and [`audit`](Builder::audit), on a thread that has announced
 /// before. Besides the parkers, a set on 64-bit systems has one cache line of words for up to 224 workers, two bits for
@@ -415,9 +415,8 @@ impl<W: Wait> Idle<W> {
             self.shared.audit.iter().for_each(|audit| audit.report(&Finding::AfterClose));
             return Announced::Closed;
         }
-        let request = self.shared.roster.announce(self.announcer());
-        self.have_deliverer_look();
-        self.answer(request)
+        self.have_deliverer_look(); // before a claim, as an interrupter may panic
+        self.answer(self.shared.roster.announce(self.announcer()))
     }
 
     /// The worker that delivers events is awake. So it looks before it polls again, whichever worker was asked for a search. It may

@@ -182,14 +182,14 @@ inline give_up(lately) {
 #ifndef NEVER
     if
 #ifndef NO_ARM
-    :: any(asleep) && standby == NONE -> arm(gives_way || !lately)
+    :: any(asleep) && (standby == NONE || gives_way) -> arm(gives_way || !lately)
 #endif
     :: else
     fi;
 #else
     slept = missed;
     if
-    :: any(asleep) && standby == NONE && gives_way -> arm(true)
+    :: any(asleep) && gives_way -> arm(true)
     :: else
     fi;
 #endif

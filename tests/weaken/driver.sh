@@ -11,7 +11,7 @@ mutant "a thread that leaves its bed stays in the list" driver/role.rs '/pub(sup
 mutant "a thread that polls stays in the list" driver/role.rs '/pub(super) fn look/,/^    }/s/group.remove(bed);//'
 mutant "the standby is not woken" driver/role.rs 's/self.0.map(|bed| bed.unpark()).is_some()/self.0.is_some()/'
 mutant "the standby sleeps without a limit" driver/role.rs '/fn count_down/,/^    }/s/return self.due;/return None;/'
-mutant "a standby that was not woken sleeps without a limit" driver/role.rs 's/end = group.count_down(false, false, period);//'
+mutant "a standby that was not woken sleeps without a limit" driver/role.rs 's/end = group.count_down(false);//'
 mutant "the standby does not take the role when its time is over" driver/role.rs \
     's/let is_early = is_standby .*/let is_early = is_standby \&\& !at_once;/'
 mutant "the standby that takes the role at once counts down" driver/role.rs \
