@@ -102,7 +102,7 @@
 //! # Spinning
 //!
 //! A [`Parker`] spins for some microseconds before it sleeps, if the last tokens came soon. A hand-over between two
-//! CPUs then takes about 0.2 µs instead of 4 to 60 µs. [`Spin`] describes the cost, and how to turn it off. An
+//! CPUs then takes about 0.1 µs instead of 4 to 60 µs. [`Spin`] describes the cost, and how to turn it off. An
 //! [`AtomicParker`] never spins.
 //!
 //! # Fork
@@ -145,8 +145,8 @@
 //!
 //! # More
 //!
-//! [`docs`] has a page on each of these: the protocol of the parker, that of the idle set, I/O and timers, spinning, moving over
-//! from another parker, and limitations.
+//! [`docs`] has a page on each of these: the protocol of the parker, that of the idle set, what each of its
+//! parts is for, I/O and timers, spinning, moving over from another parker, how other crates were moved, and limitations.
 #![deny(unsafe_code, missing_docs, missing_debug_implementations, rust_2018_idioms)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -63,8 +63,8 @@
 //!
 //! # Timers
 //!
-//! The event loop keeps them: its `wait` returns when the first one is due, and `deliver` runs those that are due. Whoever adds a timer
-//! that is due earlier than all others calls [`Driver::interrupt`] after the timer is visible, so that the polling thread looks again.
+//! The event loop keeps them: its `wait` returns when the first one is due, and `deliver` runs those that are due. A thread that
+//! adds a timer which is due before all others calls [`Driver::interrupt`] after the timer is visible, so that the polling thread looks again.
 //!
 //! # Fork
 //!
@@ -170,8 +170,8 @@ impl<E> Driver<E> {
     /// Sets for how long, at most, the event loop may be left alone beside a sleeping thread: 1 ms if this is not called.
     ///
     /// With `Duration::ZERO`, each thread that stops polling wakes another one, which costs a wake-up per event. With
-    /// `Duration::MAX`, none is woken: events wait until a thread goes to sleep, and the [guarantee](self#the-guarantee) does not
-    /// hold. It counts for the whole group, and at once. It may be called at any time, on a clone. Takes a lock for a moment.
+    /// `Duration::MAX`, none is woken for a thread that runs a task: events wait until a thread goes to sleep, and the
+    /// [guarantee](self#the-guarantee) does not hold. It counts for the whole group, and at once. It may be called at any time, on a clone. Takes a lock for a moment.
     ///
     /// # Examples
     ///
@@ -296,6 +296,7 @@ impl<E: EventLoop> Driver<E> {
             self.shared.poll(|event_loop| {
                 event_loop.wait(Some(now()));
                 event_loop.deliver();
+                true
             });
         }
         takes
@@ -303,14 +304,15 @@ impl<E: EventLoop> Driver<E> {
 }
 
 impl<E> Shared<E> {
-    /// Lends the event loop to the holder of the role, who then gives it up.
+    /// Lends the event loop to the holder of the role, who then gives it up. `poll` returns whether it has polled.
     ///
     /// Returns whether another thread is woken for it.
-    fn poll(&self, poll: impl FnOnce(&mut E)) -> bool {
+    fn poll(&self, poll: impl FnOnce(&mut E) -> bool) -> bool {
         let mut event_loop = lock(&self.event_loop);
         let result = catch_unwind(AssertUnwindSafe(|| poll(&mut event_loop)));
         drop(event_loop);
-        let hands_over = self.role.give_up().wake();
+        let polled = *result.as_ref().unwrap_or(&true);
+        let hands_over = self.role.give_up(polled).wake();
         if let Err(panic) = result {
             resume_unwind(panic);
         }
@@ -406,12 +408,14 @@ impl<E: EventLoop, W: Wait + Send + Sync + 'static> DriverOr<E, W> {
         let role = &self.driver.shared.role;
         let hands_over = self.driver.shared.poll(|event_loop| {
             let shown = Shown(self);
+            let mut polled = false;
             loop {
                 self.show(true, false);
                 role.before_wait();
-                if !sleeper.still_parked() || has_passed(sleeper.deadline()) {
+                if !sleeper.still_parked() {
                     break;
                 }
+                polled = true;
                 event_loop.wait(sleeper.deadline());
                 role.awake(self.member());
                 if sleeper.is_alone() {
@@ -420,11 +424,12 @@ impl<E: EventLoop, W: Wait + Send + Sync + 'static> DriverOr<E, W> {
                 }
                 self.show(true, true);
                 event_loop.deliver();
-                if !sleeper.parks_again() || !role.again(self.member()) {
+                if !sleeper.parks_again() || has_passed(sleeper.deadline()) || !role.again(self.member()) {
                     break;
                 }
             }
             drop(shown);
+            polled
         });
         if let Some((polled, index)) = self.worker.as_ref().filter(|_| hands_over) {
             polled.count_hand_over(*index);

@@ -55,16 +55,16 @@ fn a_standby_that_is_armed_again_forgets_its_former_time() {
     let [mut polling, mut first, mut last] = [1, 2, 3].map(|number| Thread::new(number, number));
     assert!(polling.polls(&role));
     assert_eq!(first.sleeps(&role), Some(None));
-    assert!(role.give_up().wake() && polling.polls(&role));
+    assert!(role.give_up(true).wake() && polling.polls(&role));
     assert_eq!(first.sleeps(&role), Some(None)); // too late to take the role at once
-    assert!(role.give_up().wake() && polling.polls(&role));
+    assert!(role.give_up(true).wake() && polling.polls(&role));
     assert!(first.sleeps(&role).unwrap() > Some(HOUR / 2));
     assert!(last.sleeps(&role).unwrap() > Some(HOUR / 2)); // in the place of the first
     assert!(role.set_hand_over_after(Duration::from_millis(1)).wake());
     assert_eq!(last.sleeps(&role), Some(None));
     assert!(!last.leaves(&role));
     let wakes = first.wakes();
-    assert!(role.give_up().wake() && polling.polls(&role));
+    assert!(role.give_up(true).wake() && polling.polls(&role));
     assert_eq!(first.wakes(), wakes + 1);
     assert!(first.sleeps(&role).unwrap().unwrap() < HOUR / 2);
 }
@@ -76,14 +76,29 @@ fn a_worker_that_a_bare_thread_gives_way_to_polls_at_once() {
     assert!(worker.polls(&role));
     for _ in 0..2 {
         assert!(!bare.polls(&role));
-        assert!(role.give_up().wake());
+        assert!(role.give_up(true).wake());
         assert!(worker.polls(&role));
     }
     assert!(!bare.polls(&role) && !bare.leaves(&role));
-    assert!(!role.give_up().wake());
+    assert!(!role.give_up(true).wake());
     assert!(bare.polls(&role));
     assert!(worker.sleeps(&role).is_some());
     role.awake(bare.member);
     assert!(!role.again(bare.member));
-    assert!(role.give_up().wake() && worker.polls(&role));
+    assert!(role.give_up(true).wake() && worker.polls(&role));
+}
+
+#[test]
+fn a_holder_that_has_not_polled_does_not_put_off_the_standby() {
+    let role = Role::new(HOUR);
+    let [mut polling, mut standby] = [1, 2].map(|number| Thread::new(number, number));
+    assert!(polling.polls(&role) && !standby.polls(&role));
+    assert!(role.give_up(true).wake());
+    let due = lock(&role.group).due;
+    for _ in 0..2 {
+        assert!(polling.polls(&role) && !standby.polls(&role));
+        let _ = role.give_up(false);
+        assert!(standby.sleeps(&role).unwrap() > Some(HOUR / 2));
+        assert_eq!(lock(&role.group).due, due);
+    }
 }

@@ -1,7 +1,7 @@
 /// What an announcement has done: the result of [`Idle::wake_one`](super::Idle::wake_one) and
 /// [`Idle::wake_worker`](super::Idle::wake_worker).
 ///
-/// Nobody has to look at it: the work is taken care of in all cases but [`Closed`](Announced::Closed) and
+/// In a set that has a worker or starts one, nobody has to look at it: the work is taken care of in all cases but [`Closed`](Announced::Closed) and
 /// [`NoSuchWorker`](Announced::NoSuchWorker), and, until the next announcement, [`StartFailed`](Announced::StartFailed).
 ///
 /// # Examples
@@ -29,7 +29,8 @@ pub enum Announced {
     NoneAsleep,
     /// The worker is awake, and looks again before it sleeps: only from [`Idle::wake_worker`](super::Idle::wake_worker).
     Awake,
-    /// The set has no worker with this index: only from [`Idle::wake_worker`](super::Idle::wake_worker).
+    /// The set has no worker with this index, and does not start one. Perhaps it was dropped, and [`Idle::enter`](super::Idle::enter) has
+    /// not filled its place yet. Only from [`Idle::wake_worker`](super::Idle::wake_worker).
     NoSuchWorker,
     /// The set is closed: perhaps no worker will look again.
     Closed,

@@ -88,7 +88,8 @@ impl<W> Builder<W> {
     /// `report` reaches that thread's call.
     ///
     /// It cannot tell a `find` that never returns, an announcement that is missing where others come all the time, and a mistake
-    /// in a set in which no worker sleeps. Without this call the set has no such code on any path.
+    /// in a set in which no worker sleeps. With it, each look takes a lock and reads the clock, and each
+    /// announcement takes a lock. Without it, only the slow paths ask whether there is an audit.
     ///
     /// # Examples
     ///
@@ -140,14 +141,14 @@ where
     ///   [`WeakIdle`](super::WeakIdle), as the set keeps the event loop alive. The first announcement goes to the polling worker
     ///   itself. So for a single event no other worker is woken. After each of them that worker looks before it polls again, whichever
     ///   worker was woken. If another thread announces at that moment, it may look for nothing.
-    /// - While a worker waits in the event loop, it is woken last of those that sleep. (Both of its group of 32 workers only, or of 16 on
-    ///   32-bit systems.)
+    /// - While a worker waits in the event loop, it is woken last of those that sleep. (This, and that it comes first while it
+    ///   delivers, counts within each 32 consecutive indices only, or 16 on 32-bit systems.)
     /// - A busy worker polls without waiting at each 61st call since its last sleep. With an [audit](Builder::audit), it does so at each
     ///   call. [`Steps`](super::Steps) do not: see [`Driver::poll_now`].
     /// - The set polls only with workers that sleep. So in a set that [grows](Builder::start), events wait for the first announcement, and
     ///   again once [`keep_alive`](Builder::keep_alive) has ended the last worker, unless another thread of the group sleeps.
     /// - A thread in [`block_on`](crate::Parker::block_on), or on another parker of the driver's group, polls only while no worker
-    ///   sleeps.
+    ///   sleeps, or as the [standby](crate::driver).
     ///
     /// # Examples
     ///

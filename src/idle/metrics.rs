@@ -30,9 +30,10 @@ pub struct Metrics {
     pub noop_count: usize,
     /// How often a worker left the event loop of a [`Driver`](crate::driver::Driver), and woke another thread to take its place.
     pub hand_over_count: usize,
-    /// How many threads were started, by [`Builder::start`](super::Builder::start).
+    /// How often the closure of [`Builder::start`](super::Builder::start) was called, also if the start failed.
     pub thread_start_count: usize,
-    /// How many of these have ended.
+    /// How many workers of a set that grows have ended, also those from [`Idle::enter`](super::Idle::enter). A start that failed does
+    /// not count.
     pub thread_end_count: usize,
 }
 

@@ -54,7 +54,7 @@ use std::time::Duration;
 /// calls [`Unparker::unpark`], which may make a system call, and on some slow paths takes a lock. Apart from that, announcements are lock-free; so a signal handler may call them where it may
 /// call `unpark`, in a set without [`start`](Builder::start) and [`audit`](Builder::audit), on a thread that has announced
 /// before. Besides the parkers, a set on 64-bit systems has one cache line of words for up to 224 workers, two bits for
-/// each further worker, and an [`Unparker`] and two cache lines of counters for each.
+/// each further worker, and for each worker its parker and 256 bytes (on x86-64).
 ///
 /// # Panics
 ///
@@ -500,7 +500,7 @@ impl<W: Wait> Idle<W> {
     /// assert_eq!(idle.wake_worker(1000), Announced::NoSuchWorker);
     /// ```
     pub fn wake_worker(&self, index: usize) -> Announced {
-        if index >= self.shared.places.len() {
+        if !self.shared.may_have_worker(index) {
             if let Some(audit) = &self.shared.audit {
                 audit.report(&Finding::NoSuchWorker { index });
             }
@@ -607,6 +607,11 @@ impl<W: Wait> Idle<W> {
 }
 
 impl<W> Shared<W> {
+    /// Whether there is a worker with this index, or one can be started.
+    fn may_have_worker(&self, index: usize) -> bool {
+        index < self.places.len() && (self.growth.is_some() || !self.roster.is_vacant(index))
+    }
+
     /// The parker of a vacant place, which belongs to the caller from now on.
     fn take_vacant(&self, index: usize) -> Option<Parker<W>> {
         let mut vacant = lock(&self.vacant);

@@ -393,6 +393,12 @@ impl Roster {
         bits.load(Ordering::Relaxed) & asleep != 0
     }
 
+    /// Whether the vacant bit of this place is set at this moment.
+    pub(super) fn is_vacant(&self, index: usize) -> bool {
+        let (bits, asleep) = self.place(index);
+        bits.load(Ordering::Relaxed) & (asleep << HALF) != 0
+    }
+
     /// How many asleep bits are set at this moment: a hint.
     pub(super) fn asleep(&self) -> usize {
         self.count(|row| row & LOWER)

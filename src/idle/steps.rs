@@ -164,7 +164,8 @@ impl<W: Wait> Steps<W> {
 
 impl<W: Wait> Drop for Steps<W> {
     fn drop(&mut self) {
-        if !self.worker.is_fresh() {
+        // One that was started and not even looked has failed to start; but a search that panics goes to another worker.
+        if !self.worker.is_fresh() || std::thread::panicking() {
             drop(Stay(&self.worker));
         }
     }

@@ -10,6 +10,7 @@ use crate::wait::{self, Wait};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
+use std::thread::panicking;
 use std::time::{Duration, Instant};
 
 /// What [`Worker::next_timeout`] and [`Worker::next_deadline`] return.
@@ -51,7 +52,8 @@ const TASKS_PER_POLL: u8 = 61;
 ///
 /// # Cost
 ///
-/// If the first call of `find` returns work, the shared memory of the set is not touched. Otherwise the worker
+/// If the first call of `find` returns work, the shared memory of the set is not touched (but with an [audit](super::Builder::audit),
+/// and at each 61st call with a [driver](super::Builder::with_driver)). Otherwise the worker
 /// registers that it is about to sleep, by two read-modify-writes and a fence, calls `find` once more, and parks; see
 /// [`Parker::park`]. From its wake to the end of its search it makes three read-modify-writes.
 ///
@@ -187,15 +189,21 @@ impl<W> Worker<W> {
 
     /// Calls a closure of the user, in which this worker must not be asked for work.
     fn call<T>(&self, closure: impl FnOnce() -> T) -> T {
+        self.must_not_look();
         struct Called<'a>(&'a Cell<bool>);
         impl Drop for Called<'_> {
             fn drop(&mut self) {
                 self.0.set(false);
             }
         }
-        assert!(!self.looking.replace(true), "a worker was asked for work within its own `find` or `deadline`");
+        self.looking.set(true);
         let _called = Called(&self.looking);
         closure()
+    }
+
+    #[inline]
+    fn must_not_look(&self) {
+        assert!(!self.looking.get(), "a worker was asked for work within its own `find` or `deadline`");
     }
 
     /// One look of a worker that is not quick. `is_own`: no announcement is due for what it finds.
@@ -377,7 +385,8 @@ impl<W: Wait> Worker<W> {
         mut find: impl FnMut() -> Option<T>,
         is_own: impl Fn(&T) -> bool,
     ) -> Next<T> {
-        // The first look of a worker that is not quick. One that was just started begins with its search.
+        self.must_not_look(); // before `Stay`, which would end the search of the call that looks
+                              // The first look of a worker that is not quick. One that was just started begins with its search.
         if self.quick.get() == 0 && !matches!(self.standing.get(), Standing::Searching(_)) {
             if let Some(polled) = self.roster().polled().filter(|_| self.standing.get() == Standing::Active) {
                 self.quick.set(self.idle.quick_calls());
@@ -580,6 +589,17 @@ impl<W: Wait> Drop for Stay<'_, W> {
 impl<W> Drop for Worker<W> {
     fn drop(&mut self) {
         let Some(parker) = self.parker.get_mut().take().filter(|_| !model_unwinds()) else { return };
+        if panicking() {
+            // A second panic, while the first one unwinds, would abort the process.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.leave_place(parker)));
+        } else {
+            self.leave_place(parker);
+        }
+    }
+}
+
+impl<W> Worker<W> {
+    fn leave_place(&self, parker: Parker<W>) {
         let shared = &self.idle.shared;
         if let Some(growth) = shared.growth.as_ref().filter(|_| self.fresh.get()) {
             let mut vacant = lock(&shared.vacant);

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// For how long a [`Parker`](crate::Parker) spins, that is, checks for the token again and again, before it sleeps.
 ///
 /// A sleep and its wake-up take 3 to 30 µs of processor time, and the thread continues 4 to 60 µs after the wake. Two threads
-/// that spin on two CPUs hand over a token in about 0.2 µs. But a spin is wasted if the token comes later, and it delays
+/// that spin on two CPUs hand over a token in about 0.1 µs. But a spin is wasted if the token comes later, and it delays
 /// a waker that needs the same CPU.
 ///
 /// | | spins |

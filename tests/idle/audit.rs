@@ -7,6 +7,7 @@ use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
 use atomic_parker::{Parker, Spin};
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::mpsc;
 use std::task::{Poll, Waker};
 use std::thread;
@@ -226,6 +227,19 @@ fn tasks_that_panic_until_no_worker_is_left() {
     threads.into_iter().for_each(|thread| assert!(thread.join().is_err()));
     let _ = idle.wake_one();
     assert_eq!(findings.try_recv(), Ok(Finding::NoWorkers)); // at once
+}
+
+#[test]
+fn a_report_that_panics_while_a_task_panics() {
+    let builder = Idle::builder(1).audit(Duration::from_secs(3_600), |finding| panic!("{finding}"));
+    let (idle, mut workers) = builder.build();
+    let worker = workers.remove(0);
+    assert_eq!(idle.wake_one(), Announced::NoneAsleep);
+    let task = catch_unwind(AssertUnwindSafe(move || {
+        let _worker = worker; // the last one, beside work that may wait
+        std::panic::resume_unwind(Box::new("the task panics"));
+    }));
+    assert_eq!(task.unwrap_err().downcast_ref(), Some(&"the task panics"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::support::Queue;
 use crate::watchdog::watch;
 use atomic_parker::idle::{Announced, Builder, Idle, Worker};
 use std::io;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{mpsc, Arc, Barrier, Mutex};
 use std::thread;
@@ -434,6 +435,31 @@ fn a_start_in_steps_that_fails_is_tried_once() {
     let (idle, _) = Idle::builder(1).start(failing).build();
     assert_eq!(idle.wake_one(), Announced::StartFailed);
     assert_eq!((starts.load(SeqCst), idle.workers()), (1, 0));
+}
+
+#[test]
+fn a_find_that_catches_the_panic_of_a_next_within_it_keeps_its_search() {
+    let (idle, workers) = handed_over(1);
+    assert_eq!(idle.wake_one(), Announced::Started);
+    let worker = workers.recv().unwrap();
+    let within = || catch_unwind(AssertUnwindSafe(|| worker.next(|| None::<()>)));
+    assert_eq!(worker.next(|| within().err().map(|_| "work")), Some("work"));
+    assert_eq!(idle.wake_one(), Announced::NoneAsleep);
+    drop(worker);
+    assert!(workers.try_recv().is_ok()); // replaces it
+}
+
+#[test]
+fn a_first_step_that_panics_passes_its_search_on() {
+    let (idle, workers) = handed_over(2);
+    assert_eq!(idle.wake_one(), Announced::Started);
+    let worker = workers.recv().unwrap();
+    let look = catch_unwind(AssertUnwindSafe(move || {
+        let _steps = worker.into_steps();
+        std::panic::resume_unwind(Box::new("the look panics"));
+    }));
+    assert!(look.is_err());
+    assert!(workers.try_recv().is_ok());
 }
 
 #[test]

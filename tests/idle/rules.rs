@@ -384,6 +384,15 @@ fn a_dropped_worker_leaves_a_place_that_another_one_enters() {
 }
 
 #[test]
+fn wake_worker_knows_that_a_worker_was_dropped() {
+    let (idle, mut workers) = Idle::new(2);
+    drop(workers.pop());
+    assert_eq!(idle.wake_worker(1), Announced::NoSuchWorker);
+    let _worker = idle.enter().unwrap();
+    assert_eq!(idle.wake_worker(1), Announced::Awake);
+}
+
+#[test]
 fn wake_worker_wakes_the_named_worker() {
     let (idle, workers, sleeps) = set(3);
     let queue = Queue::new();
