@@ -29,7 +29,7 @@ mutant "a sleeper is not in the list" driver/role.rs 's/group.asleep.push(.*//'
 mutant "nobody polls again" driver/role.rs '/pub(super) fn again/,/^    }/s/self.set(member.number | WAITING);//'
 mutant "the role is not given up" driver/role.rs '/pub(super) fn give_up/,/^    }/s/self.set(VACANT);//'
 mutant "a thread that went to sleep beside a busy one is not asked to poll" driver/role.rs 's/let is_wanted = missed ||/let is_wanted =/'
-mutant "a panic keeps the role" driver/mod.rs 's/let result = catch_unwind(AssertUnwindSafe(|| poll(\&mut event_loop)));/poll(\&mut event_loop); let result = Ok::<(), Box<dyn std::any::Any + Send>>(());/'
+mutant "a panic keeps the role" driver/mod.rs 's/let result = catch_unwind(AssertUnwindSafe(|| poll(\&mut event_loop)));/let result = Ok::<bool, Box<dyn std::any::Any + Send>>(poll(\&mut event_loop));/'
 mutant "a wake does not end the wait in the event loop" driver/mod.rs 's/if role.polls(Some(number)) {/if false {/'
 mutant "a wake does not reach the bed" driver/mod.rs 's/self.own.unpark();//'
 mutant "a wake does not reach the beds of a shared slow path" driver/mod.rs \
