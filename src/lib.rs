@@ -110,7 +110,8 @@
 //! A child of `fork` inherits the memory of its parent, but only the thread that called `fork`. A parker that the child
 //! creates works, except on `ParkingLot`. A parker from before the `fork` keeps its token. If another thread of the parent was asleep on it,
 //! the state of the child's copy is still [`Parked`](ParkState::Parked), and an `unpark` in the child makes a needless wake.
-//! If a lock of its slow path was held at the `fork`, it stays locked in the child, as any other lock. Spins of
+//! If a lock of its slow path was held at the `fork`, it stays locked in the child, as any other lock. So does that of the
+//! parker which [`block_on`] keeps for the thread. Spins of
 //! more than 5 µs that threads of the parent were in still count until their limits have passed; until then, an adaptive spin of the
 //! child may end after 5 µs.
 //!

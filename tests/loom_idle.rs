@@ -64,7 +64,9 @@ check! {
     panic_in_searching_look on Condvar <= 2;
     dropped_worker_and_enter on Condvar <= 2, ParkingLot <= 2;
     close_against_push on Condvar <= 3, ParkingLot <= 3;
+    pinned_task_of_a_place_that_is_entered on Condvar <= 3, ParkingLot <= 3;
     future_of_a_worker on Condvar <= 2, ParkingLot <= 2;
+    future_with_two_wakers on Condvar <= 2, ParkingLot <= 2;
     two_vacant_places on Condvar <= 2, ParkingLot <= 2;
     one_vacant_place on Condvar <= 1, ParkingLot <= 1;
     no_vacant_place on Condvar <= 1, ParkingLot <= 1;
@@ -691,6 +693,22 @@ fn join_after_close<W: Slow>() {
     join(&idle, vec![waiter, setter]);
 }
 
+/// Either the announcement finds the worker that enters, or that worker finds the task.
+fn pinned_task_of_a_place_that_is_entered<W: Slow>() {
+    let (idle, workers) = set::<W>(1);
+    drop(workers);
+    let queue = Queue::new(1);
+    let (handle, pushed) = (idle.clone(), queue.clone());
+    let pushing = thread::spawn(move || {
+        pushed.push(0);
+        handle.wake_worker(0);
+    });
+    let worker = idle.enter().unwrap();
+    assert_eq!(worker.next(|| queue.pop()), Some(0));
+    pushing.join().unwrap();
+    forget(worker);
+}
+
 /// What came before the wake of a future is visible to its next poll.
 fn future_of_a_worker<W: Slow>() {
     let (_idle, mut workers) = set::<W>(1);
@@ -708,6 +726,30 @@ fn future_of_a_worker<W: Slow>() {
             waker.wake();
         }));
         std::task::Poll::Pending
+    });
+    worker.block_on(future, || None::<fn()>);
+    waking.into_iter().for_each(|thread| thread.join().unwrap());
+    forget(worker);
+}
+
+/// A poll sees what came before each wake that it follows from, and a wake that it misses has it polled again.
+fn future_with_two_wakers<W: Slow>() {
+    let (_idle, mut workers) = set::<W>(1);
+    let worker = workers.remove(0);
+    let data = Queue::new(2);
+    let mut waking = Vec::new();
+    let future = std::future::poll_fn(|context| {
+        for piece in waking.len()..2 {
+            let (data, waker) = (data.clone(), context.waker().clone());
+            waking.push(thread::spawn(move || {
+                data.push(piece);
+                waker.wake();
+            }));
+        }
+        match data.0.iter().all(|piece| piece.load(Relaxed) == 1) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
     });
     worker.block_on(future, || None::<fn()>);
     waking.into_iter().for_each(|thread| thread.join().unwrap());

@@ -10,7 +10,7 @@
 //! | [`look`](Role::look) | a thread about to sleep, or woken in its bed | VACANT to its number, WAITING: it polls. Not if it is the standby before its time, nor for a bare thread beside a sleeping worker, unless it is the standby | joins or leaves the list of sleepers; a standby goes on to count, or stops; one that finds the role held, though often left, becomes the standby if there is none of its rank or a higher one; a worker beside a bare thread that polls interrupts that one |
 //! | [`awake`](Role::awake) | the holder, after `wait` | clear WAITING | no lock |
 //! | [`again`](Role::again) | the holder, if it has no token after `deliver` | set WAITING; not for a bare thread beside a sleeping worker | |
-//! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one. At once, also beside a standby, if one of them looked while the word was BUSY, or for a bare thread beside a sleeping worker. If it has not polled, the time until which a standby counts stays |
+//! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one. At once, also beside a standby, if one of them looked while the word was BUSY, or for a bare thread beside a sleeping worker. If it has not polled, the time until which a standby counts is not put off |
 //! | [`leave`](Role::leave) | a thread that has slept in its bed | no change | leaves the list. The standby, role VACANT: arms another |
 //! | [`take_now`](Role::take_now) | a busy thread | VACANT to BUSY | |
 //! | [`set_hand_over_after`](Role::set_hand_over_after) | any thread | no change | a standby, or the role VACANT: arms one at once |
@@ -286,11 +286,12 @@ impl Role {
         }
         // It was not left lately, so it may be long until the next thread takes it. Always so if it is handed over at once.
         let is_rare = group.due.is_none() || has_passed(group.due);
-        let is_wanted = missed || group.gives_way(Member { number: BUSY, rank: group.holder });
+        // A holder that has not polled may have come while the standby was about to take the role.
+        let is_late = !polled && has_passed(group.due);
+        let is_wanted = missed || is_late || group.gives_way(Member { number: BUSY, rank: group.holder });
         group.often_left = !is_rare;
-        if polled || group.due.is_none() {
-            group.due = deadline_after(group.hand_over_after);
-        }
+        let former = group.due.filter(|_| !polled);
+        group.due = deadline_after(group.hand_over_after).map(|due| former.map_or(due, |former| due.min(former)));
         if is_wanted || (group.standby.is_none() && group.due.is_some()) {
             return group.arm(is_rare || is_wanted);
         }

@@ -101,4 +101,14 @@ fn a_holder_that_has_not_polled_does_not_put_off_the_standby() {
         assert!(standby.sleeps(&role).unwrap() > Some(HOUR / 2));
         assert_eq!(lock(&role.group).due, due);
     }
+    // After a change, it counts by the new time.
+    assert!(polling.polls(&role));
+    assert!(role.set_hand_over_after(Duration::from_secs(1)).wake() && !standby.polls(&role));
+    assert!(role.give_up(false).wake());
+    assert!(standby.sleeps(&role).unwrap().unwrap() < HOUR / 2);
+    // A time that has passed meanwhile counts at once.
+    assert!(polling.polls(&role));
+    lock(&role.group).due = Some(Instant::now());
+    assert!(!standby.polls(&role));
+    assert!(role.give_up(false).wake() && standby.polls(&role));
 }

@@ -36,11 +36,12 @@ pub enum Finding {
         /// How long it took.
         took: Duration,
     },
-    /// The set has no worker, and announced work may wait.
+    /// The set has no worker, and announced work may wait. Without [`Idle::close`](super::Idle::close), also told if the last worker found
+    /// all of it in its last look, or ran in [`Steps`](super::Steps).
     NoWorkers,
     /// Work was announced after [`Idle::close`](super::Idle::close).
     AfterClose,
-    /// [`Idle::wake_worker`](super::Idle::wake_worker) was called for a worker that the set does not have.
+    /// [`Idle::wake_worker`](super::Idle::wake_worker) was called with an index that no worker of the set has had.
     NoSuchWorker {
         /// The index.
         index: usize,

@@ -2,8 +2,10 @@
 //!
 //! # Orderings
 //!
-//! The flag `woken` is set with Release and read with Acquire: what came before a wake happens-before the poll that follows. An
-//! `unpark` follows the flag, so a worker that has read it unset does not sleep past it.
+//! The flag `woken` is set with Release, and cleared with Acquire before a poll: what came before a wake happens-before the poll that
+//! follows. Both are read-modify-writes. So the one that clears the flag acquires all wakes that have set it, not the last one only,
+//! and a wake that it does not see sets the flag again. An `unpark` follows the flag, so a worker that has read it unset does not sleep past
+//! it.
 
 use super::worker::Worker;
 use super::WeakIdle;
@@ -23,7 +25,7 @@ struct Signal<W> {
 
 impl<W> Signal<W> {
     fn is_woken(&self) -> bool {
-        self.woken.load(Ordering::Acquire)
+        self.woken.load(Ordering::Relaxed) // the poll acquires
     }
 }
 
@@ -33,7 +35,7 @@ impl<W: Wait + Send + Sync> Wake for Signal<W> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
+        self.woken.swap(true, Ordering::Release);
         self.unparker.unpark();
     }
 }
@@ -101,7 +103,7 @@ impl<W: Wait + Send + Sync + 'static> Worker<W> {
         let mut context = Context::from_waker(&waker);
         let mut future = pin!(future.into_future());
         loop {
-            signal.woken.store(false, Ordering::Relaxed); // what set it is polled for now, and was acquired
+            signal.woken.swap(false, Ordering::Acquire); // what has set it is polled for now
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
                 return output;
             }

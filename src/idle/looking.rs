@@ -22,12 +22,21 @@ sync::local! {
 /// So many looks in a row may announce and make the same worker look again.
 const MOST: u8 = 4;
 
+fn of(set: usize) -> Option<Looking> {
+    LOOKING.try_with(Cell::get).ok().flatten().filter(|looking| looking.set == set)
+}
+
+/// Whether a worker of this set looks on this thread.
+pub(super) fn is_looking(set: usize) -> bool {
+    of(set).is_some()
+}
+
 /// The worker that announces to this set from within its own look, if its last looks have done so too.
 ///
 /// An announcement may make that worker look again, as any other, up to a limit. From then on it is only for other workers: else
 /// a worker whose every look announces, and finds nothing, would never sleep.
 pub(super) fn announcer(set: usize) -> Option<Announcer> {
-    let looking = LOOKING.try_with(Cell::get).ok().flatten().filter(|looking| looking.set == set)?;
+    let looking = of(set)?;
     let _ = LOOKING.try_with(|cell| cell.set(Some(Looking { announced: true, ..looking })));
     (looking.announced_before >= MOST).then_some(looking.by)
 }

@@ -26,7 +26,7 @@ pub struct Metrics {
     /// How often an announcement, or a search that went on, woke a worker or started it. Also the worker that polls an event loop
     /// and is awake then.
     pub wake_count: usize,
-    /// How often a worker that was woken found nothing.
+    /// How often a worker that was woken looked, and found nothing.
     pub noop_count: usize,
     /// How often a worker left the event loop of a [`Driver`](crate::driver::Driver), and woke another thread to take its place.
     pub hand_over_count: usize,

@@ -412,7 +412,9 @@ impl<W: Wait> Idle<W> {
     fn announce(&self) -> Announced {
         let _announcing = self.audit_announcement();
         if self.is_closed() {
-            self.shared.audit.iter().for_each(|audit| audit.report(&Finding::AfterClose));
+            // A worker that moves a batch announces the rest, which was pushed before.
+            let audit = self.shared.audit.iter().filter(|_| !looking::is_looking(self.address()));
+            audit.for_each(|audit| audit.report(&Finding::AfterClose));
             return Announced::Closed;
         }
         self.have_deliverer_look(); // before a claim, as an interrupter may panic
@@ -500,13 +502,14 @@ impl<W: Wait> Idle<W> {
     /// assert_eq!(idle.wake_worker(1000), Announced::NoSuchWorker);
     /// ```
     pub fn wake_worker(&self, index: usize) -> Announced {
+        let is_quiet = self.shared.roster.is_quiet(); // first: its fence orders the work and the look at the place, too
         if !self.shared.may_have_worker(index) {
-            if let Some(audit) = &self.shared.audit {
-                audit.report(&Finding::NoSuchWorker { index });
-            }
+            // A waker may be late, and its worker gone.
+            let audit = self.shared.audit.iter().filter(|_| index >= self.shared.places.len());
+            audit.for_each(|audit| audit.report(&Finding::NoSuchWorker { index }));
             return Announced::NoSuchWorker;
         }
-        if self.shared.roster.is_quiet() {
+        if is_quiet {
             return Announced::Awake;
         }
         self.announce_to(index)

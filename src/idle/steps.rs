@@ -34,7 +34,8 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 ///
-/// No method panics by itself. A panic of a look needs no care, if the worker is dropped or goes on with the next look.
+/// No method panics by itself. A panic of a look needs no care, if the worker is dropped or goes on with the next look. But if the first
+/// look of a worker that was [started](super::Builder::start) panics, this counts as a start that has failed.
 ///
 /// # Examples
 ///
@@ -164,8 +165,7 @@ impl<W: Wait> Steps<W> {
 
 impl<W: Wait> Drop for Steps<W> {
     fn drop(&mut self) {
-        // One that was started and not even looked has failed to start; but a search that panics goes to another worker.
-        if !self.worker.is_fresh() || std::thread::panicking() {
+        if !self.worker.is_fresh() {
             drop(Stay(&self.worker));
         }
     }

@@ -250,7 +250,14 @@ fn announcements_that_lead_nowhere() {
     idle.close();
     let _ = idle.wake_one();
     assert_eq!(findings.try_recv(), Ok(Finding::AfterClose));
+    let moves_a_batch = || {
+        let _ = idle.wake_one();
+        Some("first")
+    };
+    assert_eq!(workers[0].next(moves_a_batch), Some("first"));
+    let late = workers[0].waker();
     drop(workers);
+    late.wake();
     assert!(findings.try_recv().is_err());
 }
 

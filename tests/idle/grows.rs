@@ -450,16 +450,14 @@ fn a_find_that_catches_the_panic_of_a_next_within_it_keeps_its_search() {
 }
 
 #[test]
-fn a_first_step_that_panics_passes_its_search_on() {
-    let (idle, workers) = handed_over(2);
-    assert_eq!(idle.wake_one(), Announced::Started);
-    let worker = workers.recv().unwrap();
-    let look = catch_unwind(AssertUnwindSafe(move || {
-        let _steps = worker.into_steps();
-        std::panic::resume_unwind(Box::new("the look panics"));
-    }));
-    assert!(look.is_err());
-    assert!(workers.try_recv().is_ok());
+fn a_start_in_steps_that_panics_is_tried_once() {
+    let panics = |worker: Worker| {
+        let _never_run = worker.into_steps();
+        std::panic::resume_unwind(Box::new("no thread"))
+    };
+    let (idle, _) = Idle::builder(2).start(panics).build();
+    assert_eq!(idle.wake_one(), Announced::StartFailed);
+    assert_eq!((idle.metrics().thread_start_count, idle.workers()), (1, 0));
 }
 
 #[test]
