@@ -21,13 +21,12 @@ use std::fmt;
 /// assert!(!PARKER.try_park());
 /// ```
 pub struct Condvar {
-    /// The number of sleepers, and [`SHARED`].
-    asleep: Mutex<u32>,
+    /// The number of sleepers of the parker that contains the slow path, if one does. It stays at the highest value once it was there.
+    asleep: Mutex<u16>,
     look_again: sync::Condvar,
+    /// For sleepers of all other parkers. Apart, so that none of them takes a wake that is for one thread.
+    others_look_again: sync::Condvar,
 }
-
-/// Set for good by the first sleeper whose parker does not contain the slow path: from then on there may be sleepers of several parkers.
-const SHARED: u32 = 1 << 31;
 
 impl Condvar {
     const_unless_loom! {
@@ -42,7 +41,7 @@ impl Condvar {
         /// assert!(parker.unpark());
         /// ```
         pub fn new() -> Self {
-            Self { asleep: Mutex::new(0), look_again: sync::Condvar::new() }
+            Self { asleep: Mutex::new(0), look_again: sync::Condvar::new(), others_look_again: sync::Condvar::new() }
         }
     }
 }
@@ -51,34 +50,33 @@ impl Wait for Condvar {
     // Inlined although it is long: see `AtomicParker::sleep`.
     #[inline(always)]
     fn wait(&self, sleeper: &Sleeper<'_>) {
+        let is_own = sleeper.key().contains(self);
+        let look_again = if is_own { &self.look_again } else { &self.others_look_again };
         let mut asleep = lock(&self.asleep);
-        *asleep += 1;
-        if !sleeper.key().contains(self) {
-            *asleep |= SHARED;
-        }
+        *asleep = asleep.saturating_add(u16::from(is_own));
         while sleeper.still_parked() {
             let timeout = sleeper.timeout();
             if timeout.is_some_and(|left| left.is_zero()) {
                 break;
             }
-            asleep = self.look_again.wait_for(&self.asleep, asleep, timeout);
+            asleep = look_again.wait_for(&self.asleep, asleep, timeout);
         }
-        *asleep -= 1;
-        // Not if it may be shared: sleepers of other parkers would count as sleepers of this one.
-        if *asleep & SHARED == 0 {
+        // The others may be of several parkers, so their number says nothing of this one's.
+        if is_own {
+            *asleep -= u16::from(*asleep < u16::MAX);
             sleeper.leave(*asleep > 0);
         }
     }
 
     #[inline]
-    fn wake(&self, _: Key<'_>) {
+    fn wake(&self, key: Key<'_>) {
         // A sleeper is now either before its check of the state, or inside the condition variable. Unlocked before the
         // notification, so that the woken thread does not block on the lock.
-        let asleep = *lock(&self.asleep);
-        if asleep & SHARED != 0 {
-            self.look_again.notify_all();
-        } else {
+        drop(lock(&self.asleep));
+        if key.contains(self) {
             self.look_again.notify_one();
+        } else {
+            self.others_look_again.notify_all();
         }
     }
 }

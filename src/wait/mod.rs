@@ -68,9 +68,9 @@ use std::time::{Duration, Instant};
 /// # Several parkers
 ///
 /// The slow paths of this crate may be shared by several parkers, by reference, in an `Arc`, or through a `Wait` that calls a static
-/// one. [`Condvar`] and `Futex` notice it when a sleeper comes whose parker does not contain them. From then on, each wake
-/// wakes all sleepers, and each of them checks its own parker, as these two do not distinguish [keys](Key). `ParkingLot` wakes a sleeper
-/// of the key. A `Wait` of your own that may be shared must wake a sleeper of *this* key, or all.
+/// one. [`Condvar`] and `Futex` notice it if a parker does not contain them. A wake of such a parker wakes all sleepers of such parkers,
+/// and each of them checks its own parker, as these two do not distinguish [keys](Key). On `Futex`, each wake wakes all sleepers
+/// once there was one of such a parker. `ParkingLot` wakes a sleeper of the key. A `Wait` of your own that may be shared must wake a sleeper of *this* key, or all.
 ///
 /// # Parks within `wait`
 ///

@@ -27,7 +27,7 @@ mutant "each sleeper counts as the only one" atomic_parker.rs 's/deadline, sleep
 
 mutant "sleeps without a check of the state" wait/condvar.rs \
     's/while sleeper.still_parked() {/for turn in 0.. { if turn > 0 \&\& !sleeper.still_parked() { break; }/'
-mutant "wakes without the lock" wait/condvar.rs 's/\*lock(&self.asleep);/if false { *lock(\&self.asleep) } else { SHARED };/'
+mutant "wakes without the lock" wait/condvar.rs 's/drop(lock(&self.asleep));//'
 mutant "leaves outside the lock" wait/condvar.rs \
     's/sleeper.leave(\*asleep > 0);/let others = *asleep > 0; drop(asleep); sleeper.leave(others);/'
 mutant "leave never reports others" wait/condvar.rs 's/sleeper.leave(\*asleep > 0)/sleeper.leave(false)/'
@@ -48,7 +48,8 @@ mutant "a woken thread never reports others" wait/parking_lot.rs 's/leave(queue.
 mutant "a woken thread always reports others" wait/parking_lot.rs 's/leave(queue.have_more_threads)/leave(true)/'
 
 # Several parkers that share a slow path.
-mutant "wakes one sleeper of any parker" wait/condvar.rs 's/if asleep \& SHARED != 0 {/if false {/'
+mutant "wakes one sleeper of any parker" wait/condvar.rs 's/self.others_look_again.notify_all();/self.others_look_again.notify_one();/'
+mutant "a sleeper of another parker sleeps with those of this one" wait/condvar.rs 's/let look_again = if is_own {/let look_again = if true {/'
 mutant "wakes one sleeper of any parker" wait/futex.rs 's/Asleep::OfSeveralParkers => i32::MAX as u32/Asleep::OfSeveralParkers => 1/'
 mutant "contains what lies elsewhere" wait/mod.rs 's/wrapping_sub(start) < size/wrapping_sub(start) < usize::MAX/'
 mutant "does not note that it is shared" wait/event_count.rs 's/self.sleepers.fetch_or(SHARED, Ordering::Relaxed);//'
