@@ -10,7 +10,7 @@
 //! | [`look`](Role::look) | a thread about to sleep, or woken in its bed | VACANT to its number, WAITING: it polls. Not if it is the standby before its time, nor for a bare thread beside a sleeping worker, unless it is the standby | joins or leaves the list of sleepers; a standby goes on to count, or stops; one that finds the role held, though often left, becomes the standby if there is none of its rank or a higher one; a worker beside a bare thread that polls interrupts that one |
 //! | [`awake`](Role::awake) | the holder, after `wait` | clear WAITING | no lock |
 //! | [`again`](Role::again) | the holder, if it has no token after `deliver` | set WAITING; not for a bare thread beside a sleeping worker | |
-//! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one. At once, also beside a standby, if one of them looked while the word was BUSY, or for a bare thread beside a sleeping worker. If it has not polled, the time until which a standby counts is not put off |
+//! | [`give_up`](Role::give_up) | the holder | to VACANT | sleepers, and no standby: arms one. At once, also beside a standby, if one of them looked while the word was BUSY, or for a bare thread beside a sleeping worker. If it has not polled, the time until which a standby counts is not put off: one that sleeps beyond it is armed again, at once if it has passed |
 //! | [`leave`](Role::leave) | a thread that has slept in its bed | no change | leaves the list. The standby, role VACANT: arms another |
 //! | [`take_now`](Role::take_now) | a busy thread | VACANT to BUSY | |
 //! | [`set_hand_over_after`](Role::set_hand_over_after) | any thread | no change | a standby, or the role VACANT: arms one at once |
@@ -125,6 +125,12 @@ struct Standby {
 impl Standby {
     fn new(member: Member, bed: &Arc<dyn Bed>, at_once: bool) -> Self {
         Self { bed: address(bed), rank: member.rank, at_once, period: None }
+    }
+
+    /// Whether it sleeps for longer than until this time.
+    fn counts_beyond(&self, due: Option<Instant>) -> bool {
+        let due = due.filter(|_| self.period.is_some());
+        due.is_some_and(|due| self.period.and_then(|period| period.end).is_none_or(|end| end > due))
     }
 }
 
@@ -292,7 +298,9 @@ impl Role {
         group.often_left = !is_rare;
         let former = group.due.filter(|_| !polled);
         group.due = deadline_after(group.hand_over_after).map(|due| former.map_or(due, |former| due.min(former)));
-        if is_wanted || (group.standby.is_none() && group.due.is_some()) {
+        // A standby that looked while this holder had the role counts from then.
+        let counts_too_long = !polled && group.standby.as_ref().is_some_and(|standby| standby.counts_beyond(group.due));
+        if is_wanted || counts_too_long || (group.standby.is_none() && group.due.is_some()) {
             return group.arm(is_rare || is_wanted);
         }
         Armed(None)

@@ -112,3 +112,18 @@ fn a_holder_that_has_not_polled_does_not_put_off_the_standby() {
     assert!(!standby.polls(&role));
     assert!(role.give_up(false).wake() && standby.polls(&role));
 }
+
+#[test]
+fn a_standby_that_looked_beside_a_holder_that_has_not_polled_counts_anew() {
+    let role = Role::new(HOUR);
+    let [mut polling, mut standby, mut last] = [1, 2, 3].map(|number| Thread::new(number, number));
+    assert!(polling.polls(&role) && !standby.polls(&role));
+    assert!(role.give_up(true).wake() && polling.polls(&role));
+    let _ = role.give_up(true);
+    let minute = Duration::from_secs(60);
+    lock(&role.group).due = Some(Instant::now() + minute);
+    assert!(polling.polls(&role) && !standby.leaves(&role));
+    assert!(last.sleeps(&role).unwrap() > Some(minute)); // the standby by itself, from now on
+    assert!(role.give_up(false).wake());
+    assert!(last.sleeps(&role).unwrap().unwrap() <= minute);
+}
