@@ -129,8 +129,7 @@ impl Standby {
 
     /// Whether it sleeps for longer than until this time.
     fn counts_beyond(&self, due: Option<Instant>) -> bool {
-        let due = due.filter(|_| self.period.is_some());
-        due.is_some_and(|due| self.period.and_then(|period| period.end).is_none_or(|end| end > due))
+        self.period.is_some_and(|period| due.is_some_and(|due| period.end.is_none_or(|end| end > due)))
     }
 }
 
@@ -290,10 +289,11 @@ impl Role {
         if group.asleep.is_empty() {
             return Armed(None);
         }
+        let has_passed = has_passed(group.due);
         // It was not left lately, so it may be long until the next thread takes it. Always so if it is handed over at once.
-        let is_rare = group.due.is_none() || has_passed(group.due);
+        let is_rare = group.due.is_none() || has_passed;
         // A holder that has not polled may have come while the standby was about to take the role.
-        let is_late = !polled && has_passed(group.due);
+        let is_late = !polled && has_passed;
         let is_wanted = missed || is_late || group.gives_way(Member { number: BUSY, rank: group.holder });
         group.often_left = !is_rare;
         let former = group.due.filter(|_| !polled);

@@ -385,8 +385,9 @@ impl<W: Wait> Worker<W> {
         mut find: impl FnMut() -> Option<T>,
         is_own: impl Fn(&T) -> bool,
     ) -> Next<T> {
-        self.must_not_look(); // before `Stay`, which would end the search of the call that looks
-                              // The first look of a worker that is not quick. One that was just started begins with its search.
+        // Before `Stay`, which would end the search of the call that looks.
+        self.must_not_look();
+        // The first look of a worker that is not quick. One that was just started begins with its search.
         if self.quick.get() == 0 && !matches!(self.standing.get(), Standing::Searching(_)) {
             if let Some(polled) = self.roster().polled().filter(|_| self.standing.get() == Standing::Active) {
                 self.quick.set(self.idle.quick_calls());
