@@ -64,7 +64,6 @@ check! {
     panic_in_searching_look on Condvar <= 2;
     dropped_worker_and_enter on Condvar <= 2, ParkingLot <= 2;
     close_against_push on Condvar <= 3, ParkingLot <= 3;
-    pinned_task_of_a_place_that_is_entered on Condvar <= 3, ParkingLot <= 3;
     future_of_a_worker on Condvar <= 2, ParkingLot <= 2;
     future_with_two_wakers on Condvar <= 2, ParkingLot <= 2;
     two_vacant_places on Condvar <= 2, ParkingLot <= 2;
@@ -691,22 +690,6 @@ fn join_after_close<W: Slow>() {
     announce(&idle, &queue, 0);
     idle.close();
     join(&idle, vec![waiter, setter]);
-}
-
-/// Either the announcement finds the worker that enters, or that worker finds the task.
-fn pinned_task_of_a_place_that_is_entered<W: Slow>() {
-    let (idle, workers) = set::<W>(1);
-    drop(workers);
-    let queue = Queue::new(1);
-    let (handle, pushed) = (idle.clone(), queue.clone());
-    let pushing = thread::spawn(move || {
-        pushed.push(0);
-        handle.wake_worker(0);
-    });
-    let worker = idle.enter().unwrap();
-    assert_eq!(worker.next(|| queue.pop()), Some(0));
-    pushing.join().unwrap();
-    forget(worker);
 }
 
 /// What came before the wake of a future is visible to its next poll.

@@ -7,7 +7,7 @@
 //!
 //! The number of schedules is fixed. A worker that sleeps while work waits is a deadlock, and fails.
 
-use atomic_parker::idle::{Announced, Idle, Next, Worker};
+use atomic_parker::idle::{Idle, Next, Worker};
 use atomic_parker::model::advance_clock;
 use atomic_parker::wait::{Condvar, Futex, ParkingLot, Wait};
 use atomic_parker::Parker;
@@ -74,12 +74,7 @@ fn groups<W: Wait + Send + Sync + 'static>(new: fn() -> W) {
             queue.lock().unwrap().push(barrier.clone());
             match announcement {
                 0 => _ = idle.wake_one(),
-                1 => {
-                    let announced = idle.wake_worker(thread_rng().gen_range(0..WORKERS));
-                    if announced == Announced::NoSuchWorker {
-                        idle.wake_one(); // that worker was dropped: any other must do
-                    }
-                }
+                1 => _ = idle.wake_worker(thread_rng().gen_range(0..WORKERS)),
                 _ => {}
             }
         }

@@ -485,12 +485,11 @@ impl<W: Wait> Idle<W> {
 
     /// Announces work that only the worker with this index can do.
     ///
-    /// The work, a pinned task or a latch, must be visible by now. [`Announced::Woke`] says that it woke this very
-    /// worker. A busy worker sees the work in its next `find`. If the
-    /// worker was woken for shared work and finds this work first, the wake for the shared work goes on to another
-    /// worker. Therefore a call that finds the worker awake may wake a different one. It starts the worker of a vacant place in a
-    /// set that [grows](Builder::start). The call also works after [`close`](Idle::close), for workers in
-    /// [`wait_for`](Worker::wait_for).
+    /// The work, a pinned task or a latch, must be visible by now. [`Announced::Woke`] says that it woke this very worker. A busy
+    /// worker sees the work in its next `find`. If the worker was woken for shared work and finds this work first, the wake for the
+    /// shared work goes on to another worker. Therefore a call that finds the worker awake, or its place vacant, may wake a
+    /// different one. It starts the worker of a vacant place in a set that [grows](Builder::start). The call also works after
+    /// [`close`](Idle::close), for workers in [`wait_for`](Worker::wait_for).
     ///
     /// # Examples
     ///
@@ -502,17 +501,15 @@ impl<W: Wait> Idle<W> {
     /// assert_eq!(idle.wake_worker(1000), Announced::NoSuchWorker);
     /// ```
     pub fn wake_worker(&self, index: usize) -> Announced {
-        let is_quiet = self.shared.roster.is_quiet(); // first: its fence orders the work and the look at the place, too
-        if !self.shared.may_have_worker(index) {
-            // A waker may be late, and its worker gone.
-            let audit = self.shared.audit.iter().filter(|_| index >= self.shared.places.len());
-            audit.for_each(|audit| audit.report(&Finding::NoSuchWorker { index }));
+        if index >= self.shared.places.len() {
+            self.shared.audit.iter().for_each(|audit| audit.report(&Finding::NoSuchWorker { index }));
             return Announced::NoSuchWorker;
         }
-        if is_quiet {
-            return Announced::Awake;
+        let answer = if self.shared.roster.is_quiet() { Announced::Awake } else { self.announce_to(index) };
+        if answer == Announced::Awake && self.shared.growth.is_none() && self.shared.roster.is_vacant(index) {
+            return Announced::NoSuchWorker; // a waker may be late, and its worker gone
         }
-        self.announce_to(index)
+        answer
     }
 
     #[cold]
@@ -610,11 +607,6 @@ impl<W: Wait> Idle<W> {
 }
 
 impl<W> Shared<W> {
-    /// Whether there is a worker with this index, or one can be started.
-    fn may_have_worker(&self, index: usize) -> bool {
-        index < self.places.len() && (self.growth.is_some() || !self.roster.is_vacant(index))
-    }
-
     /// The parker of a vacant place, which belongs to the caller from now on.
     fn take_vacant(&self, index: usize) -> Option<Parker<W>> {
         let mut vacant = lock(&self.vacant);

@@ -36,5 +36,3 @@ mutant "a worker that is dropped is not replaced" idle/worker.rs 's/(growth.anno
 mutant "what is announced during a search for other workers is for them only" idle/roster.rs 's/if let To::Others(_) = to {/if false {/'
 mutant "a wake of a future forgets the one before" idle/future.rs 's/woken.swap(true, Ordering::Release)/woken.store(true, Ordering::Release)/'
 mutant "a poll forgets a wake that it has not seen" idle/future.rs 's/woken.swap(false, Ordering::Acquire)/woken.store(false, Ordering::Relaxed)/'
-mutant "whether a place is vacant is read before the fence" idle/mod.rs \
-    's/let is_quiet = self.shared.roster.is_quiet();/let vacant = !self.shared.may_have_worker(index); let is_quiet = self.shared.roster.is_quiet();/;s/if !self.shared.may_have_worker(index) {/if vacant {/'
