@@ -71,6 +71,7 @@ use std::time::{Duration, Instant};
 /// one. [`Condvar`] and `Futex` notice it if a parker does not contain them. A wake of such a parker wakes all sleepers of such parkers,
 /// and each of them checks its own parker, as these two do not distinguish [keys](Key). On `Futex`, each wake wakes all sleepers
 /// once there was one of such a parker. `ParkingLot` wakes a sleeper of the key. A `Wait` of your own that may be shared must wake a sleeper of *this* key, or all.
+/// A parker within the slow path of another one must not share its own slow path with that one.
 ///
 /// # Parks within `wait`
 ///
@@ -233,7 +234,8 @@ impl<'a> Sleeper<'a> {
         Self { state, key, deadline, alone, left: Cell::new(Left::Not) }
     }
 
-    /// Returns whether the state is still [`Parked`](ParkState::Parked). If not, do not sleep, but return from `wait`.
+    /// Returns whether the state is still [`Parked`](ParkState::Parked), and [`leave`](Sleeper::leave) was not called since. If not, do
+    /// not sleep, but return from `wait`.
     ///
     /// Lock-free; orders nothing.
     ///
@@ -242,7 +244,7 @@ impl<'a> Sleeper<'a> {
     /// See [`Sleeper`].
     #[inline]
     pub fn still_parked(&self) -> bool {
-        self.state.peek() == ParkState::Parked
+        self.left.get() == Left::Not && self.state.peek() == ParkState::Parked
     }
 
     /// Returns when this sleep must end at the latest, or `None` if it has no deadline. It does not read the clock.

@@ -94,6 +94,46 @@ fn a_token_that_comes_with_the_deadline_wins() {
     check::<wait::ParkingLot>();
 }
 
+/// `Condvar` takes the token in `leave`, and leaves the state parked for the other sleeper.
+#[test]
+fn a_wait_that_sleeps_on_while_parked_takes_one_token() {
+    #[derive(Default)]
+    struct SleepsOn<W>(W);
+
+    impl<W: Wait> Wait for SleepsOn<W> {
+        fn wait(&self, sleeper: &Sleeper<'_>) {
+            while sleeper.still_parked() {
+                self.0.wait(sleeper);
+            }
+        }
+
+        fn wake(&self, key: Key<'_>) {
+            self.0.wake(key);
+        }
+    }
+
+    fn check<W: Slow>() {
+        let parker = Arc::new(AtomicParker::with_wait(SleepsOn(W::default())));
+        for _ in 0..100 {
+            let mut sleepers = [(); 2].map(|()| {
+                let parker = parker.clone();
+                Some(thread::spawn(move || parker.park()))
+            });
+            for _ in 0..2 {
+                parker.unpark();
+                until(|| sleepers.iter().flatten().any(|sleeper| sleeper.is_finished()));
+                let woken = sleepers.iter_mut().find(|sleeper| sleeper.as_ref().is_some_and(|it| it.is_finished()));
+                home(woken.and_then(Option::take).unwrap());
+            }
+        }
+    }
+    check::<wait::Condvar>();
+    #[cfg(all(feature = "futex", target_os = "linux"))]
+    check::<wait::Futex>();
+    #[cfg(feature = "parking_lot")]
+    check::<wait::ParkingLot>();
+}
+
 /// Where a [`Panicky`] slow path panics next, on this thread.
 #[derive(Clone, Copy, PartialEq)]
 enum Panic {
