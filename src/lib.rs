@@ -72,7 +72,7 @@
 //!    asleep, and a park that finds the token.
 //! 6. **There are no panics of its own.** `Duration::MAX` is no limit, a deadline in the past does not sleep, and a
 //!    poisoned lock is ignored. Two mistakes panic: a [`Worker`](idle::Worker) that is asked for work within its own
-//!    `find` or `deadline`, and an [`Idle`](idle::Idle) of more than 2^28 - 1 workers (2^12 - 1 on 32 bits).
+//!    `find`, `deadline` or slow path, and an [`Idle`](idle::Idle) of more than 2^28 - 1 workers (2^12 - 1 on 32 bits).
 //! 7. **`unpark` uses only memory that its handle keeps alive.** The woken thread may drop the parker at once. With a raw
 //!    pointer, the caller must keep the parker alive; see [`AtomicParker`](AtomicParker#sharing-by-raw-pointer).
 //! 8. **On `Futex`, `unpark` may be called in a signal handler.** The handler may interrupt the sleeping thread itself. On

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 ///
-/// No method panics by itself. A panic of a look needs no care, if the worker is dropped or goes on with the next look. But if the first
+/// A call from within [`sleep`](Steps::sleep), by the slow path, panics. A panic of a look needs no care, if the worker is dropped or goes on with the next look. But if the first
 /// look of a worker that was [started](super::Builder::start) panics, this counts as a start that has failed.
 ///
 /// # Examples
@@ -102,6 +102,7 @@ impl<W: Wait> Steps<W> {
     ///
     /// See [`Steps`].
     pub fn about_to_sleep(&self) -> bool {
+        self.worker.must_not_look();
         match self.worker.standing() {
             Standing::Signed | Standing::Spent => return true,
             Standing::Searching(_) => self.worker.counters().noops.count(),
@@ -156,6 +157,7 @@ impl<W: Wait> Steps<W> {
 
     #[cold]
     fn activate(&self) {
+        self.worker.must_not_look();
         match self.worker.standing() {
             Standing::Searching(debt) => self.worker.leave(debt),
             _ => self.worker.stop(),

@@ -59,8 +59,9 @@ const TASKS_PER_POLL: u8 = 61;
 ///
 /// # Panics
 ///
-/// If `find` or `deadline` calls one of these methods on the same worker, that call panics. The set stays usable. A
-/// panic in `find` or `deadline` reaches the caller; then a wake that was meant for this worker goes to another one.
+/// If `find`, `deadline` or the slow path, for example an event loop's `deliver`, calls one of these methods on the same worker, that
+/// call panics. The set stays usable. A panic in `find` or `deadline` reaches the caller; then a wake that was meant for this worker
+/// goes to another one.
 ///
 /// # Examples
 ///
@@ -202,8 +203,8 @@ impl<W> Worker<W> {
     }
 
     #[inline]
-    fn must_not_look(&self) {
-        assert!(!self.looking.get(), "a worker was asked for work within its own `find` or `deadline`");
+    pub(super) fn must_not_look(&self) {
+        assert!(!self.looking.get(), "a worker was asked for work within its own `find`, `deadline` or slow path");
     }
 
     /// One look of a worker that is not quick. `is_own`: no announcement is due for what it finds.
@@ -529,13 +530,14 @@ impl<W: Wait> Worker<W> {
         self.counters().parks.count();
         let audit = self.idle.shared.audit.as_ref();
         let until = deadline.into_iter().chain(audit.and_then(|audit| audit.until())).min();
-        let woken = match until {
+        // A slow path of the user may run here: an event loop's `deliver`, for example.
+        let woken = self.call(|| match until {
             Some(until) => parker.park_deadline(until),
             None => {
                 parker.park();
                 true
             }
-        };
+        });
         if woken {
             // Not after a timeout: a worker whose time is always over has not polled.
             self.quick.set(self.idle.quick_calls());

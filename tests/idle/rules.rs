@@ -3,7 +3,11 @@
 use crate::support::{keep_asleep, serve, set, until_asleep, Queue};
 use crate::watchdog::watch;
 use atomic_parker::idle::{Announced, Idle, Next, Worker};
-use std::panic::catch_unwind;
+use atomic_parker::wait::{Key, Sleeper, Wait};
+use atomic_parker::{Parker, Spin};
+use std::cell::Cell;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{mpsc, Arc, Barrier};
 use std::thread;
@@ -319,6 +323,46 @@ fn next_within_find_panics_and_leaves_the_set_whole() {
     assert_eq!(idle.asleep(), 0);
     assert!(!idle.wake_one().woke());
     assert_eq!(workers[0].next(|| Some(2)), Some(2));
+}
+
+/// An event loop may run any code, also some that reaches the worker which polls.
+#[test]
+fn a_worker_asked_for_work_while_it_sleeps_panics_and_leaves_the_set_whole() {
+    type Within = Option<Box<dyn FnOnce()>>;
+    thread_local!(static WITHIN: Cell<Within> = const { Cell::new(None) });
+
+    struct Runs;
+    impl Wait for Runs {
+        fn wait(&self, _: &Sleeper<'_>) {
+            WITHIN.take().into_iter().for_each(|within| within());
+        }
+
+        fn wake(&self, _: Key<'_>) {}
+    }
+
+    let (idle, mut workers) = Idle::with_parkers([Parker::with_wait(Runs).with_spin(Spin::off())]);
+    watch(idle.clone());
+    let worker = Rc::new(workers.remove(0));
+    let (nested, work) = (worker.clone(), Rc::new(Cell::new(None)));
+    let pushed = work.clone();
+    WITHIN.set(Some(Box::new(move || {
+        let next = || nested.next_timeout(Duration::ZERO, || None::<i32>);
+        assert!(catch_unwind(AssertUnwindSafe(next)).is_err());
+        pushed.set(Some(1));
+        assert_eq!(nested.idle().wake_one(), Announced::Woke);
+    })));
+    assert_eq!(worker.next(|| work.take()), Some(1));
+
+    let steps = Rc::new(Rc::into_inner(worker).unwrap().into_steps());
+    let nested = steps.clone();
+    WITHIN.set(Some(Box::new(move || {
+        assert!(catch_unwind(AssertUnwindSafe(|| nested.about_to_sleep())).is_err());
+        assert!(catch_unwind(AssertUnwindSafe(|| nested.found_work())).is_err());
+        assert_eq!(nested.idle().wake_one(), Announced::Woke);
+    })));
+    assert!(steps.about_to_sleep() && steps.sleep(None));
+    steps.found_work();
+    assert_eq!((idle.asleep(), idle.wake_one()), (0, Announced::NoneAsleep));
 }
 
 #[test]
