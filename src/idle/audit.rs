@@ -1,6 +1,7 @@
 //! The audit of an idle set: sleeping workers look by themselves now and then, and what they find is a mistake.
 
 use crate::sync::{self, lock, Mutex};
+use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,11 @@ impl fmt::Display for Finding {
 /// An announcement that came this much later than the work, or half a period later, is not a mistake.
 const MOMENT: Duration = Duration::from_millis(5);
 
+sync::local! {
+    /// Whether this thread is in a report.
+    static REPORTS: Cell<bool> = Cell::new(false);
+}
+
 pub(super) struct Audit {
     pub(super) every: Duration,
     report: Box<dyn Fn(&Finding) + Send + Sync>,
@@ -125,8 +131,18 @@ impl Audit {
         Self { every, report, seen: Mutex::new(seen) }
     }
 
+    /// Not from within `report` itself, which may announce: an announcement can be the next finding, without end.
     pub(super) fn report(&self, finding: &Finding) {
-        (self.report)(finding);
+        struct End;
+        impl Drop for End {
+            fn drop(&mut self) {
+                let _ = REPORTS.try_with(|reports| reports.set(false));
+            }
+        }
+        if !REPORTS.try_with(|reports| reports.replace(true)).unwrap_or(false) {
+            let _end = End;
+            (self.report)(finding);
+        }
     }
 
     /// Work is announced: a suspect of the last moment is none.

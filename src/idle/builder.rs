@@ -85,7 +85,8 @@ impl<W> Builder<W> {
     /// A sleeping worker looks by itself after the time `every`. If it finds work although no search goes on, and no announcement
     /// follows within another half of `every` (at least 5 ms), then that work was not announced. The other mistakes are listed at
     /// [`Finding`]. Each is reported within twice that time, if it is at least 5 ms, on the thread that notices it; a panic of
-    /// `report` reaches that thread's call. `report` must not ask a worker of this set for work.
+    /// `report` reaches that thread's call. `report` must not ask a worker of this set for work. It may announce
+    /// work; what is found within a report is not reported.
     ///
     /// It cannot tell a `find` that never returns, an announcement that is missing where others come all the time, work that a worker
     /// finds once its own deadline has passed, as it may be a timer's, and a mistake in a set in which no worker sleeps. With it, each look takes a lock and reads the clock, and each

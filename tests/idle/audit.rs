@@ -8,7 +8,7 @@ use atomic_parker::{Parker, Spin};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::mpsc;
+use std::sync::{mpsc, OnceLock};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -240,6 +240,23 @@ fn a_report_that_panics_while_a_task_panics() {
         std::panic::resume_unwind(Box::new("the task panics"));
     }));
     assert_eq!(task.unwrap_err().downcast_ref(), Some(&"the task panics"));
+}
+
+#[test]
+fn a_report_may_announce() {
+    static IDLE: OnceLock<Idle> = OnceLock::new();
+    let (sender, findings) = mpsc::channel();
+    let report = move |&finding: &_| {
+        sender.send(finding).unwrap();
+        assert_eq!(IDLE.get().unwrap().wake_one(), Announced::NoneAsleep); // the same mistake
+    };
+    let (idle, workers) = Idle::builder(1).audit(EVERY, report).build();
+    let idle = IDLE.get_or_init(|| idle);
+    drop(workers);
+    for _ in 0..2 {
+        assert_eq!(idle.wake_one(), Announced::NoneAsleep);
+    }
+    assert_eq!(findings.try_iter().collect::<Vec<_>>(), [Finding::NoWorkers; 2]);
 }
 
 #[test]
