@@ -69,7 +69,7 @@ mod imp {
     }
 
     /// The CPU that the calling thread runs on at this moment, where the system tells it. It may take a system call, and fail.
-    #[cfg(all(any(target_os = "linux", target_os = "android"), not(atomic_parker_no_cpu)))]
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(any(atomic_parker_no_cpu, miri))))]
     #[allow(unsafe_code)]
     pub(crate) fn cpu() -> Option<u32> {
         // SAFETY: It takes no argument and accesses no memory of this program.
@@ -90,7 +90,7 @@ mod imp {
     }
 
     // `--cfg atomic_parker_no_cpu` tests this case on Linux.
-    #[cfg(any(not(any(target_os = "linux", target_os = "android")), atomic_parker_no_cpu))]
+    #[cfg(any(not(any(target_os = "linux", target_os = "android")), atomic_parker_no_cpu, miri))]
     pub(crate) fn cpu() -> Option<u32> {
         None
     }
