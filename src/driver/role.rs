@@ -289,12 +289,9 @@ impl Role {
         if group.asleep.is_empty() {
             return Armed(None);
         }
-        let has_passed = has_passed(group.due);
         // It was not left lately, so it may be long until the next thread takes it. Always so if it is handed over at once.
-        let is_rare = group.due.is_none() || has_passed;
-        // A holder that has not polled may have come while the standby was about to take the role.
-        let is_late = !polled && has_passed;
-        let is_wanted = missed || is_late || group.gives_way(Member { number: BUSY, rank: group.holder });
+        let is_rare = group.due.is_none() || has_passed(group.due);
+        let is_wanted = missed || group.gives_way(Member { number: BUSY, rank: group.holder });
         group.often_left = !is_rare;
         let former = group.due.filter(|_| !polled);
         group.due = deadline_after(group.hand_over_after).map(|due| former.map_or(due, |former| due.min(former)));
