@@ -22,7 +22,7 @@ cargo test --quiet --no-run --test idle --test driver --test block_on
 
 hangs() { # SUITE TEST
     local code=0
-    timeout 110 cargo test --quiet --test "$1" -- --exact "$2" --nocapture >"$base/$1.log" 2>&1 || code=$?
+    timeout 110 cargo test --quiet --test "$1" -- --exact "$2" >"$base/$1.log" 2>&1 || code=$?
     if [ $code = 101 ] && grep -q "^WATCHDOG: $2 hangs" "$base/$1.log"; then
         sed -n "/^WATCHDOG/,/^}/p" "$base/$1.log"
     else

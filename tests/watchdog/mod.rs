@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Debug;
+use std::io::Write;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -21,7 +22,8 @@ pub fn watch(state: impl Debug + Send + 'static) {
     WATCH.with(|watch| *watch.borrow_mut() = Some(sender));
     thread::spawn(move || {
         if ends.recv_timeout(LOST) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("WATCHDOG: {test} hangs: a wake-up is lost; state: {state:#?}");
+            // Not by `eprintln`, which a test's threads write to a buffer that is lost here.
+            let _ = writeln!(std::io::stderr(), "WATCHDOG: {test} hangs: a wake-up is lost; state: {state:#?}");
             std::process::exit(101);
         }
     });
