@@ -31,7 +31,7 @@ if [ "$mode" != original ]; then
     edit "$lib" '^use async_task::Runnable;\n' ''
 fi
 # The control: a task wakes and starts no thread.
-[ "$mode" != control ] || edit "$new/src/pool.rs" '.*wake_one\(\) == Announced::Closed.*\n' ''
+[ "$mode" != control ] || edit "$new/src/pool.rs" 'match idle\.wake_one\(\)' 'match Announced::NoneAsleep'
 put "$new" "$work/$mode"
 
 suite "blocking $version" "$work/$mode" 21 100

@@ -45,4 +45,5 @@ suite "rayon-core $core" "$moved" 137 120 -- --test-threads=4
 unpack rayon-$rayon
 printf '[patch.crates-io]\nrayon-core = { path = "%s" }\n' "$moved" >>"$new/Cargo.toml"
 put "$new" "$work/rayon_$mode"
+uses "$work/rayon_$mode" rayon-core $core "$moved"
 suite "rayon $rayon" "$work/rayon_$mode" 574 240 -- --test-threads=4

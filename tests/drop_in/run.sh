@@ -21,17 +21,6 @@ fetch parking=$parking async-io=$async_io futures-lite=$futures_lite crossbeam-u
 table="crate|version|suite|passed|failed"
 failed=0
 
-# in_place_of_parking DIRECTORY: checks that the package uses our `parking`.
-in_place_of_parking() {
-    local tree
-    tree=$(cd "$1" && cargo tree --quiet --edges normal,dev --invert parking --depth 0)
-    if [[ $tree != "parking v$parking ($ours)" ]]; then
-        echo "drop_in: $1 does not use our parking, but: $tree" >&2
-        exit 1
-    fi
-    echo "drop_in: $(basename "$1") uses $tree"
-}
-
 # suite CRATE VERSION WHAT DIRECTORY ARGUMENTS...: runs `cargo test`, and adds a row with the counts of tests.
 suite() {
     local crate=$1 version=$2 what=$3 directory=$4 status=0 row
@@ -73,14 +62,14 @@ unpack async-io-$async_io
 mv "$new" "$packages/async-io"
 # async-io's repository has the second entry too: its tests use async-net, which depends on async-io.
 echo "$patch"$'\nasync-io = { path = "." }' >>"$packages/async-io/Cargo.toml"
-in_place_of_parking "$packages/async-io"
+uses "$packages/async-io" parking $parking "$ours"
 suite async-io $async_io "tests, unchanged" "$packages/async-io" --tests
 suite async-io $async_io "doc tests" "$packages/async-io" --doc
 
 unpack futures-lite-$futures_lite
 mv "$new" "$packages/futures-lite"
 echo "$patch" >>"$packages/futures-lite/Cargo.toml"
-in_place_of_parking "$packages/futures-lite"
+uses "$packages/futures-lite" parking $parking "$ours"
 if [[ -d $packages/futures-lite/tests ]]; then
     suite futures-lite $futures_lite "tests, unchanged" "$packages/futures-lite" --tests
 else

@@ -71,6 +71,9 @@ if [ "$mode" != original ]; then
     edit "$worker" 'push_back_or_overflow\(task, &\*cx\.worker\.handle, &mut core\.stats\);\n\K' \
         $'            cx.worker.handle.notify_parked_local();\n'
 
+    # Half of a full queue, which nobody sees while it is moved.
+    edit "$worker" 'self\.shared\.inject\.push_batch\(iter\);\n\K' $'        self.announce(3);\n'
+
     # These are in steps.rs, or not needed any more.
     cut "$worker" park park_yield park_internal transition_to_searching transition_from_searching should_notify_others \
         transition_to_parked transition_from_parked close notify_parked_local notify_parked_remote notify_all \

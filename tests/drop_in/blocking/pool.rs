@@ -9,13 +9,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{panic, thread};
 
+/// The highest limit, as the memory of a set grows with it: the one that blocking has for its environment variable.
+const MAX_THREADS: usize = if Idle::MAX_WORKERS < 10_000 { Idle::MAX_WORKERS } else { 10_000 };
+
 /// A thread without a task ends after this time.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Executor {
     queue: Mutex<VecDeque<Runnable>>,
-    /// From the first task on.
-    idle: Mutex<Option<Idle>>,
+    /// From the first task on, with its limit.
+    idle: Mutex<Option<(Idle, usize)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -30,33 +33,47 @@ impl Executor {
 
     pub(crate) fn schedule(&'static self, task: Runnable) {
         lock(&self.queue).push_back(task);
-        // Another limit may have replaced the set meanwhile.
-        while self.idle().wake_one() == Announced::Closed {}
+        loop {
+            let idle = self.idle();
+            match idle.wake_one() {
+                Announced::Closed => {} // another limit has replaced the set
+                // No thread would make up for it.
+                Announced::StartFailed if idle.workers() == 0 => thread::yield_now(),
+                _ => return,
+            }
+        }
     }
 
     fn idle(&'static self) -> Idle {
-        lock(&self.idle).get_or_insert_with(|| self.with_limit(Self::max_threads())).clone()
+        lock(&self.idle).get_or_insert_with(|| self.with_limit(Self::max_threads().get())).0.clone()
     }
 
     /// Threads of the old set end when they find no task. A task that was announced to that set only is announced again, as
     /// all its threads may be busy.
     pub(crate) fn set_limit(&'static self, limit: NonZeroUsize) {
+        let limit = limit.get().min(MAX_THREADS);
+        let mut idle = lock(&self.idle);
+        if idle.as_ref().is_some_and(|(_, before)| *before == limit) {
+            return;
+        }
         let new = self.with_limit(limit);
-        let old = lock(&self.idle).replace(new.clone());
-        if let Some(old) = old {
+        let old = idle.replace(new.clone());
+        drop(idle);
+        if let Some((old, _)) = old {
             old.close();
         }
         let waiting = lock(&self.queue).len();
-        new.wake(waiting);
+        new.0.wake(waiting);
     }
 
-    fn with_limit(&'static self, limit: NonZeroUsize) -> Idle {
+    fn with_limit(&'static self, limit: usize) -> (Idle, usize) {
+        let limit = limit.min(MAX_THREADS);
         let start = move |worker| {
             static NUMBER: AtomicUsize = AtomicUsize::new(1);
             let name = format!("blocking-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
             thread::Builder::new().name(name).spawn(move || self.run(&worker)).map(drop)
         };
-        Idle::builder(limit.get()).start(start).keep_alive(KEEP_ALIVE).build().0
+        (Idle::builder(limit).start(start).keep_alive(KEEP_ALIVE).build().0, limit)
     }
 
     fn run(&self, worker: &Worker) {

@@ -7,6 +7,7 @@ use super::{with_current, Context, Core, Handle};
 pub(in crate::runtime::scheduler::multi_thread) fn announce_events() {
     with_current(|context| {
         let Some(context) = context else { return };
+        context.defer.wake(); // a waker that the poll has called may poll a task at once, which yields
         let tasks = match &*context.core.borrow() {
             // A worker that is awake announces what it schedules.
             Some(core) if core.park.is_none() => core.tasks(),
