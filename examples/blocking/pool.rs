@@ -34,7 +34,11 @@ impl Pool {
 
     /// Waits until all jobs have run and all threads have ended.
     pub fn end(self) -> Metrics {
-        self.0.close(); // drops `start`
+        let waiting = self.1.lock().unwrap().len();
+        if waiting > 0 {
+            self.0.wake(waiting + 1); // a job may wait for one that has no thread; with 1, a thread that searches would do
+        }
+        self.0.close(); // drops `start`: no thread is started any more
         let _ = self.2.recv(); // fails when the last thread has dropped its sender
         self.0.metrics()
     }

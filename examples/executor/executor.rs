@@ -153,7 +153,10 @@ impl Drop for Executor {
     fn drop(&mut self) {
         self.shared.idle.close();
         for thread in self.threads.drain(..) {
-            let _ = thread.join();
+            // A task may drop the last handle. Its own worker ends after that task.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
         }
         self.shared.ended.fetch_or(true, AcqRel);
         self.shared.cancel();
