@@ -9,7 +9,7 @@
 #   tests/weaken.sh WORD...      the mutants with one of the words in the file or the name
 #
 # The models run with one preemption, then with as many as each names; the first failure ends a mutant. The control, the
-# unchanged crate, runs in each way that killed a mutant. Two jobs run at a time.
+# unchanged crate, runs with one preemption here, and with all of them in the step `models` of `.ci/run`. Two jobs run at a time.
 #
 # Exits with 1 if a mutant survives, with 2 if the control fails, or a mutant does not apply (at once) or does not build, and
 # with 3 if a mutant runs out of time, which does not count as a kill.
@@ -101,11 +101,14 @@ prepare() {
     cp -r "$root"/tests/loom*.rs "$root/tests/models" "$work/$1/tests/"
 }
 
-# build JOB MODELS: writes the path of the binary to $work/JOB.binary. Each job has its own target folder.
+# build JOB SUITE PREEMPTIONS: writes the path of the binary to $work/JOB.binary. Each job has its own target folder.
 build() {
-    local json=$work/$1.json
-    (cd "$work/$1" && CARGO_TARGET_DIR=$base/$1 cargo test --release --features loom,futex,parking_lot --test "$2" --no-run \
-        --message-format=json) >"$json" 2>"$work/$1.log" || return 1
+    local json=$work/$1.json quick=()
+    # With one preemption, most models take less time than a build that is not incremental.
+    [ "$3" = all ] || quick=(--config profile.release.incremental=true --config profile.release.opt-level=1
+        --config 'profile.release.package."*".opt-level=3')
+    (cd "$work/$1" && CARGO_TARGET_DIR=$base/$1 cargo "${quick[@]}" test --release --features loom,futex,parking_lot --test "$2" \
+        --no-run --message-format=json) >"$json" 2>"$work/$1.log" || return 1
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$json" | tail -n 1 >"$work/$1.binary"
     [ -s "$work/$1.binary" ]
 }
@@ -121,20 +124,21 @@ models() {
 # attempt JOB NUMBER: writes the result to $work/result.NUMBER.
 attempt() {
     local job=$1 number=$2 began=$SECONDS code preemptions which
-    local name=${names[$2]} file=${files[$2]} result=$work/result.$2
+    local name=${names[$2]} file=${files[$2]} result=$work/result.$2 suite
+    suite=$(models_of "$file")
     rm -rf "${work:?}/$job/src"
     # With new times: with the old ones, cargo would reuse the build of the last mutant.
     cp -r "$root/src" "$work/$job/src"
     sed -i "${scripts[$number]}" "$work/$job/src/$file"
-    if ! build "$job" "$(models_of "$file")"; then
-        { echo "$name:" && tail -n 30 "$work/$job.log"; } >&2
-        echo "BROKEN|$name|does not build|" >"$result"
-        return
-    fi
     for preemptions in 1 all; do
+        if ! build "$job" "$suite" $preemptions; then
+            { echo "$name:" && tail -n 30 "$work/$job.log"; } >&2
+            echo "BROKEN|$name|does not build|" >"$result"
+            return
+        fi
         code=0
         # Hides the shell's message when a model aborts. An abort counts as a kill.
-        { models "$job" "$(models_of "$file")" $preemptions || code=$?; } 2>/dev/null
+        { models "$job" "$suite" $preemptions || code=$?; } 2>/dev/null
         [ "$code" -ne 0 ] || continue
         # Not from the summary: a deadlock during unwinding aborts the run before it.
         which=$(sed -nE "s/.*thread '([A-Za-z_]+::[A-Za-z_]+)'.* panicked at .*/\1/;T;p;q" "$work/$job.log")
@@ -151,19 +155,16 @@ attempt() {
     echo "SURVIVED|$name||$((SECONDS - began)) s" >"$result"
 }
 
-# control JOB MODELS PREEMPTIONS
-control() {
-    rm -rf "${work:?}/$1/src"
-    cp -r "$root/src" "$work/$1/src"
-    build "$1" "$2" || { cat "$work/$1.log" >&2; die "the control does not build"; }
-    limit=1200 models "$1" "$2" "$3" || { tail -n 60 "$work/$1.log" >&2; die "the control fails: $2, $3 preemptions"; }
-    echo "passes    the control: $2, $(grep -c 'model .* interleavings' "$work/$1.log") models with at most $3 preemptions"
-}
-
-# The control with one preemption.
+# The control.
 for job in $(seq $jobs); do prepare "$job"; done
-suites=$(for file in "${files[@]}"; do models_of "$file"; done | sort -u)
-for suite in $suites; do control 1 "$suite" 1; done
+for suite in $(for file in "${files[@]}"; do models_of "$file"; done | sort -u); do
+    began=$SECONDS
+    rm -r "${work:?}/1/src"
+    cp -r "$root/src" "$work/1/src" # with new times, as below
+    build 1 "$suite" 1 || { cat "$work/1.log" >&2 && die "the control does not build"; }
+    limit=1200 models 1 "$suite" 1 || { tail -n 60 "$work/1.log" >&2 && die "the control fails: $suite"; }
+    echo "passes    the control: $suite, $(grep -c 'model .* interleavings' "$work/1.log") models; $((SECONDS - began)) s"
+done
 
 mkdir "$work/taken"
 run_job() {
@@ -177,16 +178,6 @@ run_job() {
 }
 for job in $(seq $jobs); do run_job "$job" & done
 wait
-
-# The control with all preemptions, if they killed a mutant.
-for suite in $suites; do
-    for number in "${!names[@]}"; do
-        if [ "$(models_of "${files[$number]}")" = "$suite" ] && grep -q "^killed.*, all|" "$work/result.$number"; then
-            control 1 "$suite" all
-            break
-        fi
-    done
-done
 
 echo
 printf '%-9s %-78s %s\n' "" "mutant" "killed by, with so many preemptions"
