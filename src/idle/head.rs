@@ -91,6 +91,13 @@ impl Head {
         self.0 & ((SEARCH - IDLE) | AUDITED | CLOSED) == 0
     }
 
+    /// Whether one more announcement beside `own` searches changes nothing: the others owe many pieces already.
+    #[inline]
+    pub(super) fn owes_enough(self, own: usize) -> bool {
+        const MANY: usize = Debt::Many as usize * DEBT;
+        self.0 & (MANY | AUDITED | CLOSED) == MANY && self.searches() > own
+    }
+
     fn is_last(self) -> bool {
         self.searches() == 1
     }

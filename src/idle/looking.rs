@@ -22,6 +22,7 @@ sync::local! {
 /// So many looks in a row may announce and make the same worker look again.
 const MOST: u8 = 4;
 
+#[inline]
 fn of(set: usize) -> Option<Looking> {
     LOOKING.try_with(Cell::get).ok().flatten().filter(|looking| looking.set == set)
 }
@@ -35,6 +36,7 @@ pub(super) fn is_looking(set: usize) -> bool {
 ///
 /// An announcement may make that worker look again, as any other, up to a limit. From then on it is only for other workers: else
 /// a worker whose every look announces, and finds nothing, would never sleep.
+#[inline]
 pub(super) fn announcer(set: usize) -> Option<Announcer> {
     let looking = of(set)?;
     let _ = LOOKING.try_with(|cell| cell.set(Some(Looking { announced: true, ..looking })));

@@ -408,8 +408,18 @@ impl<W: Wait> Idle<W> {
         self.announce()
     }
 
-    #[cold]
+    #[inline(never)]
     fn announce(&self) -> Announced {
+        let by = self.announcer();
+        if self.shared.roster.owes_enough(by) {
+            return Announced::Searching;
+        }
+        self.announce_by(by)
+    }
+
+    // Not inlined: it needs registers that each call of `announce` would have to save.
+    #[cold]
+    fn announce_by(&self, by: Option<Announcer>) -> Announced {
         let _announcing = self.audit_announcement();
         if self.is_closed() {
             // A worker that moves a batch announces the rest, which was pushed before.
@@ -418,7 +428,7 @@ impl<W: Wait> Idle<W> {
             return Announced::Closed;
         }
         self.have_deliverer_look(); // before a claim, as an interrupter may panic
-        self.answer(self.shared.roster.announce(self.announcer()))
+        self.answer(self.shared.roster.announce(by))
     }
 
     /// The worker that delivers events is awake. So it looks before it polls again, whichever worker was asked for a search. It may

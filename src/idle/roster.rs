@@ -75,6 +75,11 @@ pub(super) struct Announcer {
     pub(super) searches: bool,
 }
 
+/// How many searches an announcement must not rely on.
+fn own_searches(by: Option<Announcer>) -> usize {
+    usize::from(by.is_some_and(|by| by.searches))
+}
+
 /// To which places a search may be passed.
 #[derive(Clone, Copy)]
 enum To {
@@ -146,9 +151,15 @@ impl Roster {
         self.head().is_quiet()
     }
 
+    /// After `is_quiet`: whether `announce` would change nothing, and there is nothing else to do.
+    #[inline]
+    pub(super) fn owes_enough(&self, by: Option<Announcer>) -> bool {
+        self.polled.is_none() && self.head().owes_enough(own_searches(by))
+    }
+
     /// Asks for a search for one piece of work, after `is_quiet`.
     pub(super) fn announce(&self, by: Option<Announcer>) -> Request {
-        let own = usize::from(by.is_some_and(|by| by.searches));
+        let own = own_searches(by);
         let before = self.change_if(|head| {
             let changed = head.announced(own);
             (head.idle() > 0 && changed != head).then_some(changed)

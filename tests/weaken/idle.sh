@@ -19,6 +19,9 @@ mutant "close wakes no worker" idle/mod.rs 's/if self.shared.roster.is_asleep(in
 mutant "a waiter within a task ends at close" idle/worker.rs \
     's/self.run(Ends::WithWork,/self.run(Ends::AtClose,/'
 mutant "two pieces of debt count as one" idle/head.rs 's/(Debt::One, Debt::One) => Debt::Many/(Debt::One, Debt::One) => Debt::One/'
+mutant "one piece of debt is as many as there can be" idle/head.rs 's/const MANY: usize = Debt::Many/const MANY: usize = Debt::One/'
+mutant "many pieces that are owed are enough for the worker that owes them" idle/head.rs \
+    's/ == MANY \&\& self.searches() > own/ == MANY/'
 mutant "a vacant place is not chosen" idle/roster.rs 's/let halves: \(.*\) = if self.grows/let halves: \1 = if false/'
 mutant "a worker gives up its place without a last look" idle/worker.rs \
     '/end = loop/,/self.stop/s/= self.look(&mut find, &is_own) {/= (ends != Ends::GivesUp).then(|| self.look(\&mut find, \&is_own)).flatten() {/'
