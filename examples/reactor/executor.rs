@@ -97,7 +97,10 @@ impl Drop for Executor {
         let Handle { shared, io } = &self.handle;
         shared.idle.close();
         for thread in self.threads.drain(..) {
-            let _ = thread.join();
+            // A task may drop the last handle. Its own worker ends after that task.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
         }
         shared.ended.fetch_or(true, AcqRel);
         // Wakes those that wait for timers and sockets: they own what owns their wakers, and would never be freed.

@@ -338,10 +338,10 @@ impl<E> RefUnwindSafe for Driver<E> {}
 
 /// A slow path that sleeps in the event loop of a [`Driver`], or in `W` while another thread does: what [`Driver::or`] returns.
 ///
-/// Several threads may sleep in it. If several parkers share one in an `Arc`, each sleep that is not in the event loop allocates, and is in a
-/// [`Condvar`] in place of `W`; a wake then takes a lock. Rather give each parker its own.
+/// Several threads may sleep in it. If the parker does not contain it, but has it in an `Arc`, in a `Box` or by a reference, then each sleep
+/// allocates, and is in a [`Condvar`] in place of `W` if it is not in the event loop; a wake then takes a lock. Rather give each parker its own.
 ///
-/// In a signal handler, `unpark` may be called if it may be called on `W`, and if the interrupter may run there. For memory ordering,
+/// In a signal handler, `unpark` may be called if the parker contains it, if that may be called on `W`, and if the interrupter may run there. For memory ordering,
 /// cost and panics see [`Driver`].
 ///
 /// # Examples

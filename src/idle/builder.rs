@@ -85,7 +85,7 @@ impl<W> Builder<W> {
     /// A sleeping worker looks by itself after the time `every`. If it finds work although no search goes on, and no announcement
     /// follows within another half of `every` (at least 5 ms), then that work was not announced. The other mistakes are listed at
     /// [`Finding`]. Each is reported within twice that time, if it is at least 5 ms, on the thread that notices it; a panic of
-    /// `report` reaches that thread's call. `report` must not ask a worker of this set for work. It may announce
+    /// `report` reaches that thread's call. If `report` asks the worker that calls it for work, that panics. It may announce
     /// work; what is found within a report is not reported.
     ///
     /// It cannot tell a `find` that never returns, an announcement that is missing where others come all the time, work that a worker
@@ -188,7 +188,7 @@ impl<W: Wait> Builder<W> {
     /// A set may be closed while a worker starts: that worker still runs what is there, and ends. Workers keep their set alive. So
     /// if all handles are dropped, its threads end by `keep_alive`, or not at all.
     ///
-    /// In such a set a worker that is dropped is replaced if there is work, also one that a panic of its task drops: so
+    /// In such a set a worker that is dropped is replaced, also if no work waits, and also one that a panic of its task drops: so
     /// end workers by [`keep_alive`](Builder::keep_alive), not by `next_timeout`.
     ///
     /// # Examples

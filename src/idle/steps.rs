@@ -32,10 +32,13 @@ use std::time::{Duration, Instant};
 ///
 /// A worker that finds work at the first look touches no shared memory of the set.
 ///
+/// In a set that [starts](super::Builder::start) its workers, the drop of one starts another, also if no work waits.
+///
 /// # Panics
 ///
-/// A call from within [`sleep`](Steps::sleep), by the slow path, panics. A panic of a look needs no care, if the worker is dropped or goes on with the next look. But if the first
-/// look of a worker that was [started](super::Builder::start) panics, this counts as a start that has failed.
+/// A call from within [`sleep`](Steps::sleep), by the slow path, panics. A panic of a look needs no care, if the worker is dropped or
+/// goes on with the next look. But if the first look of a worker that was [started](super::Builder::start) panics, this counts as a
+/// start that has failed.
 ///
 /// # Examples
 ///

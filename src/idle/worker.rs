@@ -61,7 +61,8 @@ const TASKS_PER_POLL: u8 = 61;
 ///
 /// If `find`, `deadline` or the slow path, for example an event loop's `deliver`, calls one of these methods on the same worker, that
 /// call panics. The set stays usable. A panic in `find` or `deadline` reaches the caller; then a wake that was meant for this worker
-/// goes to another one.
+/// goes to another one. But if the first look of a worker that was [started](super::Builder::start) panics, and the worker is
+/// dropped, this counts as a start that has failed.
 ///
 /// # Examples
 ///
@@ -219,7 +220,8 @@ impl<W> Worker<W> {
         self.announced.set(if announced && found.is_none() { before.saturating_add(1) } else { 0 });
         if let Some((audit, look)) = audited {
             let by_itself = by_itself && !found.as_ref().is_some_and(is_own);
-            audit.end_look(look, self.index, found.is_some(), by_itself);
+            // It may report.
+            self.call(|| audit.end_look(look, self.index, found.is_some(), by_itself));
         }
         found
     }
@@ -392,7 +394,7 @@ impl<W: Wait> Worker<W> {
         if self.quick.get() == 0 && !matches!(self.standing.get(), Standing::Searching(_)) {
             if let Some(polled) = self.roster().polled().filter(|_| self.standing.get() == Standing::Active) {
                 self.quick.set(self.idle.quick_calls());
-                polled.poll_now();
+                self.call(|| polled.poll_now());
             }
             if let Some(work) = self.look(&mut find, &is_own) {
                 return Next::Work(work);
@@ -547,7 +549,7 @@ impl<W: Wait> Worker<W> {
         }
         self.audits.set(true);
         if let Some(audit) = audit {
-            audit.check();
+            self.call(|| audit.check());
         }
         true
     }
@@ -583,6 +585,9 @@ pub(super) struct Stay<'a, W: Wait>(pub(super) &'a Worker<W>);
 
 impl<W: Wait> Drop for Stay<'_, W> {
     fn drop(&mut self) {
+        if panicking() && self.0.is_fresh() {
+            return; // a start that has failed: if it started another worker, a `find` that always panics would do so without end
+        }
         // A second panic, while the first one unwinds, would abort the process. In a model that has deadlocked, each step panics.
         let _ = catch_unwind(AssertUnwindSafe(|| self.0.stop()));
     }

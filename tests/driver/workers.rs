@@ -2,12 +2,14 @@
 
 use crate::events::{self, home, until, Loop, Sources};
 use crate::watchdog::watch;
-use atomic_parker::driver::{Driver, DriverOr};
+use atomic_parker::driver::{Driver, DriverOr, EventLoop};
 use atomic_parker::idle::{Announced, Idle, Next, WeakIdle, Worker};
 use atomic_parker::wait::{Condvar, Wait};
 use atomic_parker::{Parker, Spin};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{mpsc, Arc, Barrier, Mutex};
 use std::thread::{self, JoinHandle};
@@ -160,6 +162,33 @@ fn a_busy_worker_polls_at_each_61st_task() {
         assert_eq!(workers[0].next(|| Some(tasks)), Some(tasks));
         assert_eq!(sources.polls.load(SeqCst), tasks / 61);
     }
+}
+
+#[test]
+fn a_busy_worker_asked_for_work_while_it_polls_panics() {
+    thread_local! {
+        static ME: RefCell<Option<Rc<Worker<DriverOr<Asks>>>>> = const { RefCell::new(None) };
+        static PANICKED: Cell<bool> = const { Cell::new(false) };
+    }
+    struct Asks;
+    impl EventLoop for Asks {
+        fn wait(&mut self, _: Option<Instant>) {}
+
+        fn deliver(&mut self) {
+            let me = ME.take().expect("it polls once");
+            let next = || me.next_timeout(Duration::ZERO, || None::<()>);
+            PANICKED.set(catch_unwind(AssertUnwindSafe(next)).is_err());
+        }
+    }
+    let driver = Driver::new(Asks, || ());
+    let (idle, mut workers) = Idle::with_driver(1, &driver);
+    let worker = Rc::new(workers.remove(0));
+    ME.set(Some(worker.clone()));
+    for task in 1..=61 {
+        assert_eq!(worker.next(|| Some(task)), Some(task));
+    }
+    assert!(PANICKED.get() && !driver.is_polled());
+    assert_eq!(idle.asleep(), 0);
 }
 
 #[test]

@@ -5,9 +5,10 @@ use crate::watchdog::watch;
 use atomic_parker::idle::{Announced, Builder, Finding, Idle, Next, Worker};
 use atomic_parker::wait::{Condvar, Key, Sleeper, Wait};
 use atomic_parker::{Parker, Spin};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::{mpsc, OnceLock};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -240,6 +241,27 @@ fn a_report_that_panics_while_a_task_panics() {
         std::panic::resume_unwind(Box::new("the task panics"));
     }));
     assert_eq!(task.unwrap_err().downcast_ref(), Some(&"the task panics"));
+}
+
+#[test]
+fn a_report_that_asks_its_worker_for_work_panics() {
+    thread_local!(static ME: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) });
+    let (sender, panicked) = mpsc::channel();
+    let report = move |_: &Finding| {
+        let Some(me) = ME.take() else { return }; // the drop of the worker is a finding too
+        let next = || me.next_timeout(Duration::ZERO, || None::<()>);
+        sender.send(catch_unwind(AssertUnwindSafe(next)).is_err()).unwrap();
+    };
+    let (idle, mut workers) = Idle::builder(1).audit(EVERY, report).build();
+    let worker = Rc::new(workers.remove(0));
+    ME.set(Some(worker.clone()));
+    let too_long = || {
+        thread::sleep(2 * EVERY);
+        Some(1)
+    };
+    assert_eq!(worker.next(too_long), Some(1));
+    assert_eq!(panicked.try_recv(), Ok(true));
+    assert_eq!((idle.asleep(), idle.wake_one()), (0, Announced::NoneAsleep));
 }
 
 #[test]

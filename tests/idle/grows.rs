@@ -306,6 +306,28 @@ fn a_pinned_task_starts_the_worker_of_its_place() {
 }
 
 #[test]
+fn a_find_that_always_panics_starts_one_thread_for_each_announcement() {
+    let threads = Arc::new(Mutex::new(Vec::new()));
+    let started = threads.clone();
+    let start = move |worker: Worker| {
+        let find = || -> Option<()> { std::panic::resume_unwind(Box::new("find panics")) };
+        let thread = thread::Builder::new().spawn(move || worker.next(find))?;
+        started.lock().unwrap().push(thread);
+        Ok(())
+    };
+    let (idle, _) = Idle::builder(4).start(start).build();
+    watch(idle.clone());
+    for announcements in 1..=3 {
+        idle.wake_one();
+        // A thread that starts another one does so before it ends.
+        while let Some(thread) = { threads.lock().unwrap().pop() } {
+            assert!(thread.join().is_err());
+        }
+        assert_eq!(idle.metrics().thread_start_count, announcements);
+    }
+}
+
+#[test]
 fn a_spent_worker_looks_once_more() {
     let (idle, workers) = handed_over(1);
     assert_eq!(idle.wake_one(), Announced::Started);

@@ -11,7 +11,7 @@ use std::thread;
 pub(crate) const THREADS_MAX: usize = if Idle::MAX_WORKERS < 0xffff { Idle::MAX_WORKERS } else { 0xffff };
 
 /// So often a worker looks, and lets other threads run, before it sleeps: a wake costs more than these looks.
-const LOOKS: u32 = 33;
+const LOOKS: u32 = 24;
 
 pub(super) struct Sleep {
     idle: Idle,
