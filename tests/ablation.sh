@@ -64,9 +64,15 @@ without "a failed start passes its search to a sleeper" roster.rs \
     grows::a_start_that_fails_passes_its_search_to_a_sleeper
 without "announcements of many looks are for other workers" roster.rs 's/by.map_or(To::All, |by| To::Others(by.index))/{ let _ = by; To::All }/' \
     rules::announcements_in_find_do_not_keep_their_worker_awake
-without "announcements of many looks do not rely on their own search" roster.rs 's/let own = usize::from(by.is_some_and(|by| by.searches));/let own = 0;/' \
+without "announcements of many looks do not rely on their own search" roster.rs 's/usize::from(by.is_some_and(|by| by.searches))/{ let _ = by; 0 }/' \
     rules::announcements_in_find_do_not_keep_their_worker_awake
 [ ${#names[@]} -gt 0 ] || { echo "ablation.sh: no part matches" >&2 && exit 2; }
+for number in "${!names[@]}"; do # before the first build
+    file=$root/src/idle/${files[$number]}
+    if sed "${scripts[$number]}" "$file" | cmp -s - "$file"; then
+        echo "ablation.sh: ${names[$number]}: the code that it changes is gone" >&2 && exit 2
+    fi
+done
 
 bash "$root/tests/copy.sh" "$work/crate"
 # A test that hangs ends sooner.
@@ -99,9 +105,7 @@ attempt() { # NUMBER: builds while the tests before still run
 runs=()
 for number in "${!names[@]}"; do
     fresh
-    file=src/idle/${files[$number]}
-    sed -i "${scripts[$number]}" "$work/crate/$file"
-    ! cmp -s "$root/$file" "$work/crate/$file" || { echo "ablation.sh: ${names[$number]}: the code that it changes is gone" >&2 && exit 2; }
+    sed -i "${scripts[$number]}" "$work/crate/src/idle/${files[$number]}"
     build "part.$number"
     attempt "$number" &
     runs+=($!)
