@@ -5,8 +5,8 @@
 //! RUSTFLAGS="--cfg shuttle" cargo test --release --features shuttle,futex,parking_lot --test shuttle
 //! ```
 //!
-//! The number of schedules is fixed, and each run draws new ones. A failure prints its schedule, for `shuttle::replay`. Shuttle does not model
-//! weak memory: `tests/loom.rs` checks the orderings.
+//! The number of schedules is fixed, and each run draws new ones.
+//! A failure prints its schedule, for `shuttle::replay`. Shuttle does not model weak memory: `tests/loom.rs` checks the orderings.
 
 #[path = "models/slow.rs"]
 mod slow;

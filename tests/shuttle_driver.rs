@@ -5,7 +5,8 @@
 //! RUSTFLAGS="--cfg shuttle" cargo test --release --features shuttle,futex,parking_lot --test shuttle_driver
 //! ```
 //!
-//! The number of schedules is fixed, and each run draws new ones. A thread that sleeps while nobody will take its event is a deadlock, and fails.
+//! The number of schedules is fixed, and each run draws new ones.
+//! A thread that sleeps while nobody will take its event is a deadlock, and fails.
 
 #[path = "models/slow.rs"]
 mod slow;

@@ -5,7 +5,8 @@
 //! RUSTFLAGS="--cfg shuttle" cargo test --release --features shuttle,futex,parking_lot --test shuttle_idle
 //! ```
 //!
-//! The number of schedules is fixed, and each run draws new ones. A worker that sleeps while work waits is a deadlock, and fails.
+//! The number of schedules is fixed, and each run draws new ones.
+//! A worker that sleeps while work waits is a deadlock, and fails.
 
 use atomic_parker::idle::{Idle, Next, Worker};
 use atomic_parker::model::advance_clock;

@@ -115,16 +115,15 @@ fn a_wait_that_sleeps_on_while_parked_takes_one_token() {
     fn check<W: Slow>() {
         let parker = Arc::new(AtomicParker::with_wait(SleepsOn(W::default())));
         for _ in 0..100 {
-            let mut sleepers = [(); 2].map(|()| {
+            let sleepers = [(); 2].map(|()| {
                 let parker = parker.clone();
-                Some(thread::spawn(move || parker.park()))
+                thread::spawn(move || parker.park())
             });
-            for _ in 0..2 {
+            for tokens in 1..=2 {
                 parker.unpark();
-                until(|| sleepers.iter().flatten().any(|sleeper| sleeper.is_finished()));
-                let woken = sleepers.iter_mut().find(|sleeper| sleeper.as_ref().is_some_and(|it| it.is_finished()));
-                home(woken.and_then(Option::take).unwrap());
+                until(|| sleepers.iter().filter(|sleeper| sleeper.is_finished()).count() == tokens);
             }
+            sleepers.into_iter().for_each(home);
         }
     }
     check::<wait::Condvar>();

@@ -18,7 +18,7 @@ const KEEP_ALIVE: Duration = Duration::from_millis(500);
 pub(crate) struct Executor {
     queue: Mutex<VecDeque<Runnable>>,
     /// From the first task on, with its limit.
-    idle: Mutex<Option<(Idle, usize)>>,
+    idle: Mutex<Option<(Idle, NonZeroUsize)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -45,13 +45,12 @@ impl Executor {
     }
 
     fn idle(&'static self) -> Idle {
-        lock(&self.idle).get_or_insert_with(|| self.with_limit(Self::max_threads().get())).0.clone()
+        lock(&self.idle).get_or_insert_with(|| self.with_limit(Self::max_threads())).0.clone()
     }
 
     /// Threads of the old set end when they find no task. A task that was announced to that set only is announced again, as
     /// all its threads may be busy.
     pub(crate) fn set_limit(&'static self, limit: NonZeroUsize) {
-        let limit = limit.get().min(MAX_THREADS);
         let mut idle = lock(&self.idle);
         if idle.as_ref().is_some_and(|(_, before)| *before == limit) {
             return;
@@ -66,14 +65,13 @@ impl Executor {
         new.0.wake(waiting);
     }
 
-    fn with_limit(&'static self, limit: usize) -> (Idle, usize) {
-        let limit = limit.min(MAX_THREADS);
+    fn with_limit(&'static self, limit: NonZeroUsize) -> (Idle, NonZeroUsize) {
         let start = move |worker| {
             static NUMBER: AtomicUsize = AtomicUsize::new(1);
             let name = format!("blocking-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
             thread::Builder::new().name(name).spawn(move || self.run(&worker)).map(drop)
         };
-        (Idle::builder(limit).start(start).keep_alive(KEEP_ALIVE).build().0, limit)
+        (Idle::builder(limit.get().min(MAX_THREADS)).start(start).keep_alive(KEEP_ALIVE).build().0, limit)
     }
 
     fn run(&self, worker: &Worker) {
